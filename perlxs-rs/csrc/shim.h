@@ -1,0 +1,142 @@
+/* The C side of perlxs: one small function for each perl macro or call that the
+ * Rust side needs. src/ffi.rs mirrors this file in its order.
+ *
+ * Every function takes the interpreter first: the real one where perl was built
+ * with MULTIPLICITY, ignored elsewhere. So Rust has one signature for all perls.
+ *
+ * Functions that return `int` may run perl code. They contain whatever that code
+ * throws and return one of the PERLXS_* statuses; `*error` is then an owned SV
+ * for PERLXS_DIED and untouched otherwise. The others never throw (but for perl's
+ * own "Out of memory", which ends the process).
+ */
+#ifndef PERLXS_SHIM_H
+#define PERLXS_SHIM_H
+
+#define PERL_NO_GET_CONTEXT
+#include "EXTERN.h"
+#include "perl.h"
+#include "XSUB.h"
+
+#include <stdint.h>
+
+typedef struct perlxs_interp perlxs_interp;
+
+/* ---- statuses ---- */
+
+#define PERLXS_OK 0   /* the call returned */
+#define PERLXS_DIED 1 /* it died; the exception is in *error */
+#define PERLXS_EXIT 2 /* it called exit: perl's stacks are unwound, only leaving is allowed */
+
+/* ---- the XSUB table and the one entry ---- */
+
+/* What an XSUB gives back. */
+#define PERLXS_RETURN_UNDEF 0
+#define PERLXS_RETURN_INT 1
+#define PERLXS_RETURN_UINT 2
+#define PERLXS_RETURN_SV 3
+
+typedef struct perlxs_call {
+    SV *const *args; /* nargs scalars, kept alive until the XSUB has returned */
+    size_t nargs;
+    const sigset_t *mask; /* the signal mask to restore, or NULL if none was set */
+    int returns;          /* PERLXS_RETURN_*; which of the members below holds */
+    int64_t integer;      /* the same bits are the unsigned one */
+    SV *sv;               /* owned */
+    SV *error;            /* owned, for PERLXS_DIED */
+} perlxs_call;
+
+typedef struct perlxs_xsub perlxs_xsub;
+typedef int (*perlxs_body)(perlxs_interp *, const perlxs_xsub *, perlxs_call *);
+
+struct perlxs_xsub {
+    const char *name;      /* with its package */
+    const char *params;    /* for the usage message */
+    const char *prototype; /* or NULL */
+    perlxs_body body;
+    int32_t min_args;
+    int32_t max_args; /* -1: no limit */
+    int32_t block_signals;
+};
+
+typedef struct perlxs_constant {
+    const char *name; /* without package, not NUL-terminated */
+    size_t len;
+    uint64_t value;
+} perlxs_constant;
+
+typedef struct perlxs_module {
+    const char *package;
+    const char *version;
+    const perlxs_xsub *const *xsubs;
+    size_t nxsubs;
+    const perlxs_constant *constants;
+    size_t nconstants;
+} perlxs_module;
+
+/* Checks perl's API and the module's version (perlapi: xs_handshake), then defines
+ * what `m` lists. What goes wrong is thrown once the caller has returned to perl. */
+void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m);
+
+/* ---- scalars ---- */
+
+SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int utf8);
+SV *perlxs_sv_new_int(perlxs_interp *interp, int64_t value);
+SV *perlxs_sv_new_uint(perlxs_interp *interp, uint64_t value);
+SV *perlxs_sv_new_num(perlxs_interp *interp, double value);
+SV *perlxs_sv_new_undef(perlxs_interp *interp);
+SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv);
+void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
+int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
+int perlxs_sv_is_readonly(perlxs_interp *interp, SV *sv);
+
+#define PERLXS_NUMBER_UNDEF 0
+#define PERLXS_NUMBER_INT 1
+#define PERLXS_NUMBER_UINT 2 /* only above INT64_MAX */
+#define PERLXS_NUMBER_FLOAT 3
+#define PERLXS_NUMBER_NONE 4 /* neither a number nor a string that looks like one */
+
+typedef struct perlxs_number {
+    int kind;
+    int64_t integer;
+    double real;
+} perlxs_number;
+
+/* 1 and *value if `sv` is a plain integer: no magic, no reference, nothing to run. */
+int perlxs_sv_plain_int(perlxs_interp *interp, SV *sv, int64_t *value);
+int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **error);
+
+#define PERLXS_STRING_BYTES 0 /* downgraded; a character above 255 is an error */
+#define PERLXS_STRING_UTF8 1  /* upgraded */
+
+/* `*out` is an owned plain string, read with perlxs_sv_buffer; NULL for undef. */
+int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);
+const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
+int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
+
+/* What `sv` is, for an error message; an owned plain string. Runs nothing. */
+SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
+
+/* ---- code ---- */
+
+/* `*out` is an owned CV, or NULL if `sv` names or refers to no defined sub. */
+int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error);
+/* Calls `code` in scalar context; `*out` is an owned SV. */
+int perlxs_code_call(perlxs_interp *interp, SV *code, SV *const *args, size_t nargs, SV **out,
+                     SV **error);
+
+/* ---- processes ---- */
+
+int perlxs_flush_all(perlxs_interp *interp, SV **error);
+void perlxs_fork_lock(perlxs_interp *interp);
+void perlxs_fork_unlock(perlxs_interp *interp);
+void perlxs_forget_signals(perlxs_interp *interp);
+
+/* Runs `code` as the main program of this process, which must be a copy that nobody
+ * returns into. PERLXS_OK: it returned, `*status` is the exit status that its value asks for.
+ * PERLXS_EXIT: it exited or died (and perl has reported that). */
+int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int err,
+                    int keep_descriptors, int *status);
+/* END blocks and global destruction. Returns the exit status. */
+int perlxs_main_end(perlxs_interp *interp);
+
+#endif

@@ -1,0 +1,223 @@
+package PerlXS::MakeMaker;
+
+use 5.022;
+use strict;
+use warnings;
+
+use Config;
+use Digest::MD5 ();
+use File::Find ();
+use File::Spec;
+use POSIX ();
+
+=head1 NAME
+
+PerlXS::MakeMaker - Makefile.PL for a distribution whose XS is a Rust crate
+
+=head1 SYNOPSIS
+
+    use lib 'perlxs-rs/perl';
+    use PerlXS::MakeMaker;
+
+    PerlXS::MakeMaker::write_makefile(
+        CRATE => { library => 'hello', sources => [qw(Cargo.toml Cargo.lock src)] },
+        NAME         => 'Hello',
+        VERSION_FROM => 'lib/Hello.pm',
+    );
+
+=head1 DESCRIPTION
+
+C<write_makefile(%arguments)> checks the toolchain, then calls ExtUtils::MakeMaker's
+C<WriteMakefile> with C<%arguments> less C<CRATE> and with the rules that build the crate: C<make>
+runs C<cargo build --release> with C<PERL> set to the perl that ran Makefile.PL and copies the
+library to where XSLoader looks for it. It does so when a source file or the Makefile has changed,
+and only then, so that C<make install> needs no cargo.
+
+Each perl has a build directory of its own, below C<$CARGO_TARGET_DIR> or F<target>.
+
+C<CRATE> is a hash:
+
+=over 4
+
+=item library
+
+The name of the crate's cdylib, without F<lib> and F<.so>.
+
+=item sources
+
+Files and directories, relative, of which the library is built.
+
+=item extra
+
+A list of hashes like C<CRATE>, each with C<cargo> (further arguments of C<cargo build>), C<built>
+(the library below cargo's release directory), C<installed> (where it goes) and C<target> (the make
+target that needs it), for example for a test extension.
+
+=back
+
+Returns nothing. Dies with what is missing, and the packages that bring it, if the toolchain is not
+complete. On another system than Linux it prints that and exits with 0 without a Makefile, as the
+CPAN testers expect.
+
+=cut
+
+sub write_makefile {
+    my (%arguments) = @_;
+    my $crate = delete $arguments{CRATE};
+
+    if ($^O ne 'linux') {
+        print "OS unsupported: $arguments{NAME} needs Linux, this is $^O\n";
+        exit 0;
+    }
+    check_toolchain(required_rust('Cargo.toml'));
+
+    my ($targets, $rules) = rules($crate);
+    my $own = MY->can('postamble');
+    require ExtUtils::MakeMaker;
+    no warnings qw(once redefine);
+    *MY::postamble = sub { $rules . ($own ? $own->(@_) : '') };
+    # early in the Makefile: of several rules for one target make runs the first one first
+    *MY::top_targets = sub { package MY; shift->SUPER::top_targets(@_) . $targets };
+    ExtUtils::MakeMaker::WriteMakefile(%arguments);
+    return;
+}
+
+# The rust-version of a Cargo.toml.
+sub required_rust {
+    my ($file) = @_;
+    open my $fh, '<', $file or die "cannot read $file: $!\n";
+    while (<$fh>) {
+        return $1 if /^rust-version\s*=\s*"([\d.]+)"/;
+    }
+    die "$file has no rust-version\n";
+}
+
+# Prints the versions it finds; dies with a list of what is missing.
+sub check_toolchain {
+    my ($required) = @_;
+    my @missing;
+
+    for my $tool ([ cargo => 'cargo', 'cargo' ], [ rustc => 'rustc', 'rust' ]) {
+        my ($command, $debian, $fedora) = @$tool;
+        my $version = first_line($command, '--version');
+        my $packages = "Debian and Ubuntu: $debian; Fedora: $fedora; or https://rustup.rs";
+        if (!defined $version) {
+            push @missing, "$command $required or newer ($packages)";
+        }
+        elsif (!at_least(($version =~ /([\d.]+)/)[0] // 0, $required)) {
+            push @missing, "$command $required or newer, not '$version' ($packages)";
+        }
+        else {
+            print "found $version\n";
+        }
+    }
+
+    my $cc      = $ENV{CC} || 'cc';
+    my $version = first_line((split ' ', $cc), '--version');
+    if (defined $version) {
+        print "found $version\n";
+    }
+    else {
+        push @missing, "a C compiler, '$cc' (Debian and Ubuntu: gcc libc6-dev; Fedora: gcc)";
+    }
+
+    my $header = File::Spec->catfile($Config{archlibexp}, 'CORE', 'perl.h');
+    if (-e $header) {
+        print "found perl $Config{version} for $Config{archname}, with headers\n";
+    }
+    else {
+        push @missing, "perl's headers, $header (Debian and Ubuntu: libperl-dev; Fedora: perl-devel)";
+    }
+
+    die join "\n  ", 'This distribution cannot be built. What is missing:', @missing, "\n"
+        if @missing;
+    return;
+}
+
+# The first line that a command prints, or undef if it cannot be run.
+sub first_line {
+    my (@command) = @_;
+    my $pid = open my $fh, '-|';
+    return if !defined $pid;
+    if (!$pid) {
+        open STDERR, '>', File::Spec->devnull;
+        no warnings 'exec';
+        exec { $command[0] } @command or POSIX::_exit(127);
+    }
+    my $line = <$fh>;
+    1 while <$fh>;
+    return if !close $fh or !defined $line;
+    chomp $line;
+    return $line;
+}
+
+sub at_least {
+    my ($version, $required) = map { [ split /\./ ] } @_;
+    for my $i (0 .. $#$required) {
+        my $order = ($version->[$i] // 0) <=> $required->[$i];
+        return $order > 0 if $order;
+    }
+    return 1;
+}
+
+# All files of these paths.
+sub source_files {
+    my (@paths) = @_;
+    my @files;
+    for my $path (@paths) {
+        File::Find::find(
+            {   no_chdir => 1,
+                wanted   => sub { push @files, $_ if -f && !/[.~]swp$|~$/ },
+            },
+            $path
+        );
+    }
+    return sort @files;
+}
+
+# Where this perl's objects go: no other perl's.
+sub target_dir {
+    my $base = $ENV{CARGO_TARGET_DIR} // 'target';
+    my $digest = Digest::MD5::md5_hex(join "\0", map { $_ // '' } $^X, @Config{qw(archlibexp ccflags)});
+    my $dir = File::Spec->catdir($base, "perl-$Config{version}-" . substr $digest, 0, 8);
+    return File::Spec->rel2abs($dir);
+}
+
+sub rules {
+    my ($crate) = @_;
+    # two dollars: make takes one
+    my $target  = target_dir() =~ s/\$/\$\$/gr;
+    my $library = {
+        %$crate,
+        cargo     => '--lib',
+        built     => "lib$crate->{library}.so",
+        installed => '$(INST_ARCHAUTODIR)/$(BASEEXT).so',
+        target    => 'dynamic',
+    };
+    my $targets = '';
+    my $rules   = <<"MAKE";
+
+CARGO = cargo
+CARGO_TARGET = $target
+MAKE
+    for my $built ($library, @{ $crate->{extra} // [] }) {
+        my $sources = join ' ', source_files(@{ $built->{sources} });
+        $targets .= "\n$built->{target} :: $built->{installed}\n";
+        $rules .= <<"MAKE";
+
+$built->{installed} : $sources \$(FIRST_MAKEFILE)
+	PERL=\$(ABSPERL) \$(CARGO) build --release --locked $built->{cargo} --target-dir "\$(CARGO_TARGET)"
+	\$(MKPATH) \$(\@D)
+	\$(RM_F) \$\@
+	\$(CP) "\$(CARGO_TARGET)/release/$built->{built}" \$\@
+	\$(CHMOD) \$(PERM_RWX) \$\@
+MAKE
+    }
+    return ($targets, $rules . <<'MAKE');
+
+clean ::
+	- $(RM_RF) "$(CARGO_TARGET)"
+MAKE
+}
+
+1;

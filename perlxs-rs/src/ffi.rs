@@ -1,0 +1,175 @@
+//! `csrc/shim.h`, mirrored in its order. Nothing else of perl is declared anywhere.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{c_char, c_int};
+
+/// perl's interpreter (`PerlInterpreter`).
+#[repr(C)]
+pub struct Interp {
+    _opaque: [u8; 0],
+}
+
+/// perl's scalar, or another thing with a reference count (`SV`).
+#[repr(C)]
+pub struct Sv {
+    _opaque: [u8; 0],
+}
+
+/// perl's code value (`CV`).
+#[repr(C)]
+pub struct Cv {
+    _opaque: [u8; 0],
+}
+
+/// The platform's `sigset_t`; only ever handed back to the shim.
+#[repr(C)]
+pub struct SigSet {
+    _opaque: [u8; 0],
+}
+
+// ---- statuses ----
+
+pub const OK: c_int = 0;
+pub const DIED: c_int = 1;
+pub const EXIT: c_int = 2;
+
+// ---- the XSUB table and the one entry ----
+
+pub const RETURN_UNDEF: c_int = 0;
+pub const RETURN_INT: c_int = 1;
+pub const RETURN_UINT: c_int = 2;
+pub const RETURN_SV: c_int = 3;
+
+#[repr(C)]
+pub struct Call {
+    pub args: *const *mut Sv,
+    pub nargs: usize,
+    pub mask: *const SigSet,
+    pub returns: c_int,
+    pub integer: i64,
+    pub sv: *mut Sv,
+    pub error: *mut Sv,
+}
+
+pub type Body = unsafe extern "C" fn(*mut Interp, *const Xsub, *mut Call) -> c_int;
+
+#[repr(C)]
+pub struct Xsub {
+    pub name: *const c_char,
+    pub params: *const c_char,
+    pub prototype: *const c_char,
+    pub body: Body,
+    pub min_args: i32,
+    pub max_args: i32,
+    pub block_signals: i32,
+}
+
+#[repr(C)]
+pub struct Constant {
+    pub name: *const c_char,
+    pub len: usize,
+    pub value: u64,
+}
+
+#[repr(C)]
+pub struct Module {
+    pub package: *const c_char,
+    pub version: *const c_char,
+    pub xsubs: *const *const Xsub,
+    pub nxsubs: usize,
+    pub constants: *const Constant,
+    pub nconstants: usize,
+}
+
+// ---- scalars ----
+
+pub const NUMBER_INT: c_int = 1;
+pub const NUMBER_UINT: c_int = 2;
+pub const NUMBER_FLOAT: c_int = 3;
+pub const NUMBER_NONE: c_int = 4;
+
+#[repr(C)]
+#[derive(Default)]
+pub struct Number {
+    pub kind: c_int,
+    pub integer: i64,
+    pub real: f64,
+}
+
+pub const STRING_BYTES: c_int = 0;
+pub const STRING_UTF8: c_int = 1;
+
+unsafe extern "C" {
+    pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
+
+    pub fn perlxs_sv_new_bytes(
+        interp: *mut Interp,
+        p: *const c_char,
+        len: usize,
+        utf8: c_int,
+    ) -> *mut Sv;
+    pub fn perlxs_sv_new_int(interp: *mut Interp, value: i64) -> *mut Sv;
+    pub fn perlxs_sv_new_uint(interp: *mut Interp, value: u64) -> *mut Sv;
+    pub fn perlxs_sv_new_num(interp: *mut Interp, value: f64) -> *mut Sv;
+    pub fn perlxs_sv_new_undef(interp: *mut Interp) -> *mut Sv;
+    pub fn perlxs_sv_inc(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
+    pub fn perlxs_sv_dec(interp: *mut Interp, sv: *mut Sv);
+    pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
+    pub fn perlxs_sv_is_readonly(interp: *mut Interp, sv: *mut Sv) -> c_int;
+    pub fn perlxs_sv_plain_int(interp: *mut Interp, sv: *mut Sv, value: *mut i64) -> c_int;
+    pub fn perlxs_sv_number(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut Number,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_string(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        form: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_buffer(interp: *mut Interp, sv: *mut Sv, len: *mut usize) -> *const c_char;
+    pub fn perlxs_sv_set(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        value: *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
+
+    // ---- code ----
+
+    pub fn perlxs_sv_code(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_code_call(
+        interp: *mut Interp,
+        code: *mut Sv,
+        args: *const *mut Sv,
+        nargs: usize,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+
+    // ---- processes ----
+
+    pub fn perlxs_flush_all(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
+    pub fn perlxs_fork_lock(interp: *mut Interp);
+    pub fn perlxs_fork_unlock(interp: *mut Interp);
+    pub fn perlxs_forget_signals(interp: *mut Interp);
+    pub fn perlxs_main_run(
+        interp: *mut Interp,
+        code: *mut Sv,
+        mask: *const SigSet,
+        err: c_int,
+        keep_descriptors: c_int,
+        status: *mut c_int,
+    ) -> c_int;
+    pub fn perlxs_main_end(interp: *mut Interp) -> c_int;
+}

@@ -1,0 +1,34 @@
+//! From the shim's statuses to [`Result`], and from panics to errors.
+
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::ffi::c_int;
+use std::ptr;
+
+use crate::{Error, Perl, Result, Scalar, ffi};
+
+/// Runs one shim function that contains what perl code throws. `call` gets the place for the
+/// exception and returns the status.
+pub(crate) fn contained(perl: Perl, call: impl FnOnce(*mut *mut ffi::Sv) -> c_int) -> Result<()> {
+    let mut exception = ptr::null_mut();
+    match call(&mut exception) {
+        ffi::OK => Ok(()),
+        // SAFETY: with this status the shim has stored an owned SV.
+        ffi::DIED => Err(Error::Exception(unsafe {
+            Scalar::from_owned(perl, exception)
+        })),
+        _ => Err(Error::Exit),
+    }
+}
+
+/// A panic's text, or a word for a payload without one.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "panic"
+    }
+}

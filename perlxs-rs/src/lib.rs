@@ -1,0 +1,94 @@
+//! Write XS modules for Perl in Rust.
+//!
+//! An extension is a `cdylib` that names its XSUBs in a [`Module`] and gives perl a boot
+//! function with [`boot!`]:
+//!
+//! ```
+//! use perlxs::{Call, Module, Result, Value, Xsub};
+//!
+//! fn greet<'c>(call: &Call<'c>) -> Result<Value> {
+//!     let name = call.arg(0).text()?.unwrap_or_else(|| "world".into());
+//!     Ok(Value::from(format!("Hello, {name}!")))
+//! }
+//!
+//! static GREET: Xsub = Xsub::new(c"Hello::greet", c"name", 1, Some(1), greet);
+//!
+//! fn module() -> Module {
+//!     Module::new(c"Hello", c"0.01", &[&GREET])
+//! }
+//!
+//! perlxs::boot!(boot_Hello, module);
+//! # fn main() {}
+//! ```
+//!
+//! What holds at the border:
+//!
+//! - A perl exception (`die`, `exit`, `last` out of a callback) is a longjmp, and none crosses a
+//!   Rust frame: whatever runs perl code returns a [`Result`].
+//! - A Rust panic in an XSUB becomes a croak with the panic's text.
+//! - An [`Error`] that an XSUB returns is thrown by C, after every Rust value is dropped.
+//! - No perl struct is read by its layout: a C shim, compiled against the headers of the perl
+//!   that will load it, does that.
+//!
+//! perl's "Out of memory" is the exception: it ends the process.
+
+mod code;
+mod constant;
+mod error;
+#[doc(hidden)]
+pub mod ffi;
+mod frame;
+mod interp;
+mod process;
+mod scalar;
+mod xsub;
+
+pub use code::Code;
+pub use constant::Constant;
+pub use error::{Error, Result};
+pub use interp::Perl;
+pub use process::{MainEnd, MainOptions};
+pub use scalar::{Number, Scalar};
+#[doc(hidden)]
+pub use xsub::boot_module;
+pub use xsub::{Body, Call, Module, Value, Xsub};
+
+/// Defines the function that perl calls when it loads the extension.
+///
+/// Arguments: the function's name, `boot_` and the package with `::` as `__`
+/// (`boot_Linux__Clone`); and a function that returns the [`Module`]. The boot function croaks
+/// if perl's API or the version in the `.pm` file is not what the extension was built for
+/// (perlapi: `xs_handshake`).
+#[cfg(perlxs_multiplicity)]
+#[macro_export]
+macro_rules! boot {
+    ($name:ident, $module:expr) => {
+        /// Called by perl's XSLoader.
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, unsafe_code)]
+        pub extern "C" fn $name(perl: *mut $crate::ffi::Interp, cv: *mut $crate::ffi::Cv) {
+            // SAFETY: perl calls this as an XSUB, with its interpreter and the CV.
+            unsafe { $crate::boot_module(perl, cv, $module) }
+        }
+    };
+}
+
+/// Defines the function that perl calls when it loads the extension.
+///
+/// Arguments: the function's name, `boot_` and the package with `::` as `__`
+/// (`boot_Linux__Clone`); and a function that returns the [`Module`]. The boot function croaks
+/// if perl's API or the version in the `.pm` file is not what the extension was built for
+/// (perlapi: `xs_handshake`).
+#[cfg(not(perlxs_multiplicity))]
+#[macro_export]
+macro_rules! boot {
+    ($name:ident, $module:expr) => {
+        /// Called by perl's XSLoader.
+        #[unsafe(no_mangle)]
+        #[allow(non_snake_case, unsafe_code)]
+        pub extern "C" fn $name(cv: *mut $crate::ffi::Cv) {
+            // SAFETY: perl calls this as an XSUB, with the CV; this perl has one interpreter.
+            unsafe { $crate::boot_module(::core::ptr::null_mut(), cv, $module) }
+        }
+    };
+}

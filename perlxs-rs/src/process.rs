@@ -1,0 +1,95 @@
+//! What perl's own fork does around fork(2), for those who start processes by other means.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+
+use crate::frame::contained;
+use crate::{Call, Code, Perl, Result, ffi};
+
+/// How [`Call::run_main`] runs its code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MainOptions {
+    /// `$!` when the code starts.
+    pub errno: c_int,
+    /// Keep the descriptors of perl's handles open when exit and global destruction close the
+    /// handles: for a process that shares its descriptor table (CLONE_FILES).
+    pub keep_descriptors: bool,
+}
+
+/// How a main program came to its end; the number is its exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MainEnd {
+    /// The code returned. Output is flushed; END blocks and destructors have not run.
+    Returned(c_int),
+    /// The code exited or died. END blocks and destructors have run: perl is torn down, and
+    /// exit(3) is all that is left to do.
+    Exited(c_int),
+}
+
+impl Perl {
+    /// Flushes all output handles, as perl does before it forks
+    /// (`PERL_FLUSHALL_FOR_CHILD`).
+    ///
+    /// Returns `Err` if a layer that is written in perl dies or exits. A write error is no
+    /// error here, as with fork: the handle keeps it.
+    pub fn flush_all(self) -> Result<()> {
+        contained(self, |error| {
+            // SAFETY: `error` outlives the call.
+            unsafe { ffi::perlxs_flush_all(self.raw(), error) }
+        })
+    }
+
+    /// Runs `start` with perl's own locks held (`Perl_atfork_lock`), so that a process that
+    /// it starts as a copy of this one finds them consistent. The copy must call
+    /// [`Call::run_main`], which releases them there.
+    pub fn with_fork_locks<R>(self, start: impl FnOnce() -> R) -> R {
+        struct Unlock(Perl);
+        impl Drop for Unlock {
+            fn drop(&mut self) {
+                // SAFETY: this thread holds the locks.
+                unsafe { ffi::perlxs_fork_unlock(self.0.raw()) }
+            }
+        }
+        // SAFETY: released by the guard below, on this thread.
+        unsafe { ffi::perlxs_fork_lock(self.raw()) }
+        let _unlock = Unlock(self);
+        start()
+    }
+}
+
+impl Call<'_> {
+    /// Runs `code` as the main program of a new process.
+    ///
+    /// It is called without arguments in scalar context, with the signal mask that this call
+    /// found, and no pending signals. The value it returns, evaluated once, is the exit status
+    /// (its low eight bits; undef is 0). A die is reported as perl reports an uncaught one, with
+    /// perl's status for it, and no eval of the caller sees it; nor can `last` and its kin reach
+    /// the caller's code.
+    ///
+    /// # Safety
+    /// The process is a copy of the one that made this call, its memory its own, started under
+    /// [`Perl::with_fork_locks`], and ends once this returns, without returning to perl.
+    pub unsafe fn run_main(&self, code: &Code, options: MainOptions) -> MainEnd {
+        let perl = self.perl().raw();
+        let mut status = 0;
+        // SAFETY: the locks were held when the process was copied; the CV is live; nobody
+        // returns into the parent's frames, as the caller says.
+        unsafe {
+            ffi::perlxs_fork_unlock(perl);
+            ffi::perlxs_forget_signals(perl);
+            let outcome = ffi::perlxs_main_run(
+                perl,
+                code.cv().raw(),
+                self.raw().mask,
+                options.errno,
+                options.keep_descriptors.into(),
+                &mut status,
+            );
+            match outcome {
+                ffi::OK => MainEnd::Returned(status),
+                _ => MainEnd::Exited(ffi::perlxs_main_end(perl)),
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Scalars in and out.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_char;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+use std::slice;
+
+use crate::frame::contained;
+use crate::{Code, Perl, Result, Value, ffi};
+
+/// A counted reference to a perl scalar.
+///
+/// Dropping the last one frees the scalar, which may run a perl destructor. What reads a value
+/// obeys magic (`tie`, `$!`) and overloading, each once a call.
+pub struct Scalar {
+    perl: Perl,
+    sv: NonNull<ffi::Sv>,
+}
+
+/// The number that a scalar holds, exactly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// The scalar is undef.
+    Undef,
+    /// An integer (perl's IV).
+    Int(i64),
+    /// An integer above `i64::MAX` (perl's UV).
+    Uint(u64),
+    /// Any other number, perhaps infinite or not a number at all (perl's NV).
+    Float(f64),
+    /// Neither a number nor a string that looks like one: text, a reference, a glob.
+    NotANumber,
+}
+
+impl Number {
+    /// The integer this is, or `None` if it is none; a float counts if it has no fraction.
+    /// Undef is none.
+    pub fn integer(self) -> Option<i128> {
+        match self {
+            Number::Int(i) => Some(i.into()),
+            Number::Uint(u) => Some(u.into()),
+            // all floats below 2^100 that have no fraction convert exactly
+            Number::Float(f) if f.fract() == 0.0 && f.abs() < 2f64.powi(100) => Some(f as i128),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar {
+    /// Takes over one reference.
+    ///
+    /// # Safety
+    /// `sv` is not null, belongs to `perl`, and one of its references is ours to give up.
+    pub(crate) unsafe fn from_owned(perl: Perl, sv: *mut ffi::Sv) -> Self {
+        // SAFETY: the caller says that it is not null.
+        let sv = unsafe { NonNull::new_unchecked(sv) };
+        Scalar { perl, sv }
+    }
+
+    /// Takes a reference of its own.
+    ///
+    /// # Safety
+    /// `sv` is a live scalar of `perl`.
+    pub(crate) unsafe fn from_borrowed(perl: Perl, sv: *mut ffi::Sv) -> Self {
+        // SAFETY: as the caller says; the new reference is ours.
+        unsafe { Self::from_owned(perl, ffi::perlxs_sv_inc(perl.raw(), sv)) }
+    }
+
+    /// A new scalar that holds `value`.
+    pub fn new(perl: Perl, value: impl Into<Value>) -> Self {
+        let raw = perl.raw();
+        let string = |p: &[u8], utf8| {
+            // SAFETY: `p` is readable; perl copies it.
+            unsafe { ffi::perlxs_sv_new_bytes(raw, p.as_ptr().cast::<c_char>(), p.len(), utf8) }
+        };
+        let sv = match value.into() {
+            // SAFETY: `raw` is this thread's interpreter, here and below.
+            Value::Undef => unsafe { ffi::perlxs_sv_new_undef(raw) },
+            // SAFETY: see above.
+            Value::Int(i) => unsafe { ffi::perlxs_sv_new_int(raw, i) },
+            // SAFETY: see above.
+            Value::Uint(u) => unsafe { ffi::perlxs_sv_new_uint(raw, u) },
+            // SAFETY: see above.
+            Value::Float(f) => unsafe { ffi::perlxs_sv_new_num(raw, f) },
+            Value::Bytes(b) => string(&b, 0),
+            Value::Text(t) => string(t.as_bytes(), 1),
+            Value::Scalar(s) => return s,
+        };
+        // SAFETY: the shim returned a new reference.
+        unsafe { Self::from_owned(perl, sv) }
+    }
+
+    pub(crate) fn perl(&self) -> Perl {
+        self.perl
+    }
+
+    pub(crate) fn raw(&self) -> *mut ffi::Sv {
+        self.sv.as_ptr()
+    }
+
+    /// Gives up this reference without releasing it.
+    pub(crate) fn into_raw(self) -> *mut ffi::Sv {
+        ManuallyDrop::new(self).raw()
+    }
+
+    /// The number that perl would see, without a warning (perlapi: `looks_like_number`).
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn number(&self) -> Result<Number> {
+        let (perl, sv) = (self.perl.raw(), self.raw());
+        let mut plain = 0;
+        // SAFETY: a live scalar of this interpreter; `plain` outlives the call.
+        if unsafe { ffi::perlxs_sv_plain_int(perl, sv, &mut plain) } != 0 {
+            return Ok(Number::Int(plain));
+        }
+        let mut number = ffi::Number::default();
+        contained(self.perl, |error| {
+            // SAFETY: as above.
+            unsafe { ffi::perlxs_sv_number(perl, sv, &mut number, error) }
+        })?;
+        Ok(match number.kind {
+            ffi::NUMBER_INT => Number::Int(number.integer),
+            ffi::NUMBER_UINT => Number::Uint(number.integer as u64),
+            ffi::NUMBER_FLOAT => Number::Float(number.real),
+            ffi::NUMBER_NONE => Number::NotANumber,
+            _ => Number::Undef,
+        })
+    }
+
+    /// The string, one byte for each character; `None` for undef (perlapi: `SvPVbyte`).
+    ///
+    /// Returns `Err` if a character is above 255, or if a tie or an overload method dies or
+    /// exits.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>> {
+        self.string(ffi::STRING_BYTES)
+    }
+
+    /// The string as text; `None` for undef (perlapi: `SvPVutf8`).
+    ///
+    /// Characters that are not Unicode (surrogates, above 0x10FFFF) become U+FFFD. Returns `Err`
+    /// if a tie or an overload method dies or exits.
+    pub fn text(&self) -> Result<Option<String>> {
+        let utf8 = self.string(ffi::STRING_UTF8)?;
+        Ok(utf8.map(|b| String::from_utf8_lossy(&b).into_owned()))
+    }
+
+    fn string(&self, form: i32) -> Result<Option<Vec<u8>>> {
+        let mut out = ptr::null_mut();
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
+            unsafe { ffi::perlxs_sv_string(self.perl.raw(), self.raw(), form, &mut out, error) }
+        })?;
+        if out.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the shim stored an owned SV.
+        let copy = unsafe { Scalar::from_owned(self.perl, out) };
+        Ok(Some(copy.buffer().to_vec()))
+    }
+
+    /// The buffer of a plain string.
+    fn buffer(&self) -> &[u8] {
+        let mut len = 0;
+        // SAFETY: called only for strings that the shim made; the buffer lives as they do.
+        unsafe {
+            let p = ffi::perlxs_sv_buffer(self.perl.raw(), self.raw(), &mut len);
+            slice::from_raw_parts(p.cast(), len)
+        }
+    }
+
+    /// The code that this is or names: a CODE reference, an object that overloads `&{}`, a glob
+    /// with a sub, the name of a defined sub. `None` for anything else.
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn code(&self) -> Result<Option<Code>> {
+        let mut out = ptr::null_mut();
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
+            unsafe { ffi::perlxs_sv_code(self.perl.raw(), self.raw(), &mut out, error) }
+        })?;
+        if out.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the shim stored an owned CV.
+        Ok(Some(Code::new(unsafe {
+            Scalar::from_owned(self.perl, out)
+        })))
+    }
+
+    /// Assigns `value`, as perl's `=` does, set magic included (perlapi: `sv_setsv_mg`).
+    ///
+    /// Returns `Err` if the scalar is read-only, or if a tie method dies or exits.
+    pub fn set(&self, value: impl Into<Value>) -> Result<()> {
+        let value = Scalar::new(self.perl, value);
+        contained(self.perl, |error| {
+            // SAFETY: live scalars of this interpreter.
+            unsafe { ffi::perlxs_sv_set(self.perl.raw(), self.raw(), value.raw(), error) }
+        })
+    }
+
+    /// Whether [`set`](Scalar::set) is refused (perlapi: `SvREADONLY`).
+    pub fn is_readonly(&self) -> bool {
+        // SAFETY: a live scalar of this interpreter.
+        unsafe { ffi::perlxs_sv_is_readonly(self.perl.raw(), self.raw()) != 0 }
+    }
+
+    /// Whether this is the constant `undef`, as a caller writes it to pass no argument
+    /// (perlapi: `PL_sv_undef`).
+    pub fn is_undef_constant(&self) -> bool {
+        // SAFETY: a live scalar of this interpreter.
+        unsafe { ffi::perlxs_sv_is_undef_constant(self.perl.raw(), self.raw()) != 0 }
+    }
+
+    /// What this is, in words for an error message. Runs no perl code: a tied scalar is
+    /// described by what it last held.
+    pub fn describe(&self) -> String {
+        // SAFETY: a live scalar of this interpreter; the shim returns an owned string.
+        let text = unsafe {
+            let sv = ffi::perlxs_sv_describe(self.perl.raw(), self.raw());
+            Scalar::from_owned(self.perl, sv)
+        };
+        String::from_utf8_lossy(text.buffer()).into_owned()
+    }
+}
+
+impl Clone for Scalar {
+    /// Another reference to the same scalar.
+    fn clone(&self) -> Self {
+        // SAFETY: it is live, since we hold it.
+        unsafe { Self::from_borrowed(self.perl, self.raw()) }
+    }
+}
+
+impl Drop for Scalar {
+    fn drop(&mut self) {
+        // SAFETY: this reference is ours.
+        unsafe { ffi::perlxs_sv_dec(self.perl.raw(), self.raw()) }
+    }
+}
+
+impl fmt::Debug for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scalar").field(&self.describe()).finish()
+    }
+}

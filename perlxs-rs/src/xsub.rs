@@ -1,0 +1,275 @@
+//! XSUBs: Rust functions that perl calls.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use crate::frame::panic_text;
+use crate::{Constant, Error, Perl, Result, Scalar, ffi};
+
+/// A value on its way to perl.
+#[derive(Debug)]
+pub enum Value {
+    /// undef
+    Undef,
+    /// A signed integer.
+    Int(i64),
+    /// An unsigned integer.
+    Uint(u64),
+    /// A floating-point number.
+    Float(f64),
+    /// A string of bytes.
+    Bytes(Vec<u8>),
+    /// A string of characters.
+    Text(String),
+    /// A scalar as it is, not a copy.
+    Scalar(Scalar),
+}
+
+macro_rules! value_from {
+    ($($type:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Value::$variant(value.into())
+            }
+        }
+    )*};
+}
+
+value_from! {
+    i32 => Int,
+    i64 => Int,
+    u32 => Uint,
+    u64 => Uint,
+    f64 => Float,
+    Vec<u8> => Bytes,
+    &str => Text,
+    String => Text,
+    Scalar => Scalar,
+}
+
+impl From<()> for Value {
+    fn from((): ()) -> Self {
+        Value::Undef
+    }
+}
+
+/// The Rust function of an XSUB. What it returns is what the caller gets; an `Err` is thrown.
+pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
+
+/// One XSUB: its name, what it takes, and the function that does it.
+///
+/// Layout: perl's side of the shim reads the first member.
+#[repr(C)]
+pub struct Xsub {
+    raw: ffi::Xsub,
+    body: Body,
+}
+
+// SAFETY: the pointers are to 'static strings, and nothing is ever written.
+unsafe impl Sync for Xsub {}
+
+impl Xsub {
+    /// - `name`: with its package, `Linux::Clone::unshare`.
+    /// - `params`: for the message that a call with a wrong number of arguments dies of,
+    ///   `Usage: NAME(PARAMS)` (perlapi: `croak_xs_usage`).
+    /// - `min_args`, `max_args`: how many arguments it takes; `None` is no limit.
+    pub const fn new(
+        name: &'static CStr,
+        params: &'static CStr,
+        min_args: u16,
+        max_args: Option<u16>,
+        body: Body,
+    ) -> Self {
+        Xsub {
+            raw: ffi::Xsub {
+                name: name.as_ptr(),
+                params: params.as_ptr(),
+                prototype: ptr::null(),
+                body: enter,
+                min_args: min_args as i32,
+                max_args: match max_args {
+                    Some(n) => n as i32,
+                    None => -1,
+                },
+                block_signals: 0,
+            },
+            body,
+        }
+    }
+
+    /// With this prototype (perlsub).
+    pub const fn prototype(mut self, prototype: &'static CStr) -> Self {
+        self.raw.prototype = prototype.as_ptr();
+        self
+    }
+
+    /// With all signals blocked from before the body until every Rust value is dropped.
+    ///
+    /// For a body that must not be interrupted. perl's deferred signal handlers wait anyway;
+    /// immediate ones (`POSIX::sigaction` without `safe`) would otherwise run in the middle of
+    /// Rust, and a `die` there would be a longjmp across it.
+    pub const fn block_signals(mut self) -> Self {
+        self.raw.block_signals = 1;
+        self
+    }
+}
+
+/// One call of an XSUB: the interpreter and the arguments.
+pub struct Call<'c> {
+    perl: Perl,
+    raw: &'c ffi::Call,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Call<'_> {
+    /// The interpreter that calls.
+    pub fn perl(&self) -> Perl {
+        self.perl
+    }
+
+    /// The number of arguments.
+    pub fn len(&self) -> usize {
+        self.raw.nargs
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Argument `i`, counted from 0: the caller's own scalar, not a copy.
+    ///
+    /// # Panics
+    /// If there are not so many; [`get`](Call::get) asks.
+    pub fn arg(&self, i: usize) -> Scalar {
+        self.get(i).expect("an argument below Xsub's min_args")
+    }
+
+    /// Argument `i`, counted from 0, or `None` if there are not so many.
+    pub fn get(&self, i: usize) -> Option<Scalar> {
+        if i >= self.len() {
+            return None;
+        }
+        // SAFETY: the shim holds `nargs` live scalars until the XSUB has returned.
+        unsafe { Some(Scalar::from_borrowed(self.perl, *self.raw.args.add(i))) }
+    }
+
+    pub(crate) fn raw(&self) -> &ffi::Call {
+        self.raw
+    }
+}
+
+/// What an XSUB left to be thrown; it says which status that is.
+fn throw(perl: Perl, error: Error, out: &mut ffi::Call) -> c_int {
+    let exception = match error {
+        Error::Croak(message) => Scalar::new(perl, message),
+        Error::Exception(exception) => exception,
+        Error::Exit => return ffi::EXIT,
+    };
+    out.error = exception.into_raw();
+    ffi::DIED
+}
+
+/// Calls the Rust function of an XSUB; no panic leaves it.
+unsafe extern "C" fn enter(
+    interp: *mut ffi::Interp,
+    xsub: *const ffi::Xsub,
+    call: *mut ffi::Call,
+) -> c_int {
+    let perl = Perl::from_raw(interp);
+    // SAFETY: the shim passes what `boot_module` gave it, the first member of an `Xsub`.
+    let body = unsafe { (*xsub.cast::<Xsub>()).body };
+    // SAFETY: the shim's struct outlives this call, and nothing writes to it before the body is
+    // done.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        body(&Call {
+            perl,
+            raw: unsafe { &*call },
+            not_send: PhantomData,
+        })
+    }))
+    .unwrap_or_else(|payload| Err(Error::croak(panic_text(&*payload))));
+    // SAFETY: the body and its borrow are gone.
+    let out = unsafe { &mut *call };
+    match outcome {
+        Err(error) => return throw(perl, error, out),
+        Ok(Value::Undef) => out.returns = ffi::RETURN_UNDEF,
+        Ok(Value::Int(i)) => {
+            out.returns = ffi::RETURN_INT;
+            out.integer = i;
+        }
+        Ok(Value::Uint(u)) => {
+            out.returns = ffi::RETURN_UINT;
+            out.integer = u as i64;
+        }
+        Ok(value) => {
+            out.returns = ffi::RETURN_SV;
+            out.sv = Scalar::new(perl, value).into_raw();
+        }
+    }
+    ffi::OK
+}
+
+/// Everything that an extension defines.
+pub struct Module {
+    package: &'static CStr,
+    version: &'static CStr,
+    xsubs: Vec<&'static Xsub>,
+    constants: Vec<Constant>,
+}
+
+impl Module {
+    /// - `package`: the perl package, `Linux::Clone`.
+    /// - `version`: the one that the `.pm` file must have, as in its `$VERSION`.
+    /// - `xsubs`: what it defines.
+    pub fn new(package: &'static CStr, version: &'static CStr, xsubs: &[&'static Xsub]) -> Self {
+        Module {
+            package,
+            version,
+            xsubs: xsubs.to_vec(),
+            constants: Vec::new(),
+        }
+    }
+
+    /// With these constants too.
+    pub fn constants(mut self, constants: impl IntoIterator<Item = Constant>) -> Self {
+        self.constants.extend(constants);
+        self
+    }
+}
+
+/// What [`boot!`](crate::boot) calls.
+///
+/// # Safety
+/// Only from a boot function, with what perl passed to it.
+pub unsafe fn boot_module(interp: *mut ffi::Interp, cv: *mut ffi::Cv, module: fn() -> Module) {
+    // Nobody is here to hear of a panic: the module stays undefined, and the caller finds out.
+    let Ok(module) = catch_unwind(module) else {
+        return;
+    };
+    let xsubs: Vec<*const ffi::Xsub> = module.xsubs.iter().map(|x| &raw const x.raw).collect();
+    let constants: Vec<_> = module
+        .constants
+        .iter()
+        .map(|c| ffi::Constant {
+            name: c.name.as_ptr().cast(),
+            len: c.name.len(),
+            value: c.value,
+        })
+        .collect();
+    let raw = ffi::Module {
+        package: module.package.as_ptr(),
+        version: module.version.as_ptr(),
+        xsubs: xsubs.as_ptr(),
+        nxsubs: xsubs.len(),
+        constants: constants.as_ptr(),
+        nconstants: constants.len(),
+    };
+    // SAFETY: perl's own interpreter and CV; the tables live until the call returns, and what
+    // perl keeps pointers to is 'static.
+    unsafe { ffi::perlxs_boot(interp, cv, &raw) }
+}

@@ -1,0 +1,169 @@
+//! The extension that the tests load: XSUBs that show what Rust sees and keep count of drops.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use perlxs::{Call, Code, Constant, Error, Module, Number, Result, Scalar, Value, Xsub};
+
+static DROPPED: AtomicI64 = AtomicI64::new(0);
+
+/// Something whose drop must neither be skipped nor doubled.
+struct Counted;
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn dropped(_: &Call<'_>) -> Result<Value> {
+    Ok(DROPPED.load(Ordering::SeqCst).into())
+}
+
+fn number(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(match call.arg(0).number()? {
+        Number::Undef => "undef".into(),
+        Number::Int(i) => format!("int {i}").into(),
+        Number::Uint(u) => format!("uint {u}").into(),
+        Number::Float(f) => format!("float {f}").into(),
+        Number::NotANumber => "none".into(),
+    })
+}
+
+fn bytes(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(call.arg(0).bytes()?.map_or(Value::Undef, Value::Bytes))
+}
+
+fn text(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(call.arg(0).text()?.map_or(Value::Undef, Value::Text))
+}
+
+/// Reads its argument by `how` and hands back a value of the Rust type that `how` names.
+fn give(call: &Call<'_>) -> Result<Value> {
+    Ok(match call.arg(0).text()?.as_deref() {
+        Some("undef") => ().into(),
+        Some("int") => i64::MIN.into(),
+        Some("uint") => u64::MAX.into(),
+        Some("float") => 0.5.into(),
+        Some("bytes") => vec![0, 0xe9, b'x'].into(),
+        Some("text") => "\u{e9}\u{20ac}".into(),
+        Some("scalar") => call.arg(1).into(),
+        other => return Err(Error::croak(format!("no value for {other:?}"))),
+    })
+}
+
+fn set(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    call.arg(0).set(call.arg(1))?;
+    Ok(().into())
+}
+
+fn describe(call: &Call<'_>) -> Result<Value> {
+    Ok(call.arg(0).describe().into())
+}
+
+fn flags(call: &Call<'_>) -> Result<Value> {
+    let sv = call.arg(0);
+    let words = [
+        (sv.is_readonly(), "readonly"),
+        (sv.is_undef_constant(), "undef"),
+    ];
+    let words: Vec<_> = words.iter().filter(|w| w.0).map(|w| w.1).collect();
+    Ok(words.join(" ").into())
+}
+
+fn code(call: &Call<'_>, i: usize) -> Result<Code> {
+    let sv = call.arg(i);
+    sv.code()?
+        .ok_or_else(|| Error::croak(format!("not code: {}", sv.describe())))
+}
+
+fn args(call: &Call<'_>, from: usize) -> Vec<Scalar> {
+    (from..call.len()).map(|i| call.arg(i)).collect()
+}
+
+/// `call($code, @args)`: what it returns; what it throws goes on.
+fn call(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(code(call, 0)?.call(&args(call, 1))?.into())
+}
+
+/// `catch($code, @args)`: undef, or the exception.
+fn catch(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    match code(call, 0)?.call(&args(call, 1)) {
+        Ok(_) => Ok(().into()),
+        Err(Error::Exception(e)) => Ok(e.into()),
+        Err(e) => Err(e),
+    }
+}
+
+/// `deaf($code, $other)`: calls both whatever happens, and returns as if all were well.
+fn deaf(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let first = code(call, 0)?.call(&[]);
+    let second = code(call, 1).and_then(|c| c.call(&[]));
+    Ok(format!("{} {}", first.is_ok(), second.is_ok()).into())
+}
+
+/// `late($code, $sv)`: calls the code, then reads the argument beside it.
+fn late(call: &Call<'_>) -> Result<Value> {
+    let sv = call.arg(1);
+    code(call, 0)?.call(&[])?;
+    Ok(sv.text()?.map_or(Value::Undef, Value::Text))
+}
+
+fn panics(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    match call.arg(0).text()? {
+        Some(text) => panic!("{text}"),
+        None => std::panic::panic_any(17),
+    }
+}
+
+fn croaks(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Err(Error::croak(call.arg(0).text()?.unwrap_or_default()))
+}
+
+fn count(call: &Call<'_>) -> Result<Value> {
+    Ok((call.len() as u64).into())
+}
+
+macro_rules! xsubs {
+    ($($static:ident $name:literal ($params:literal, $min:expr, $max:expr) $body:ident;)*) => {
+        $(static $static: Xsub = Xsub::new($name, $params, $min, $max, $body);)*
+        static XSUBS: &[&Xsub] = &[$(&$static),*];
+    };
+}
+
+xsubs! {
+    DROPS c"PerlXS::Test::dropped" (c"", 0, Some(0)) dropped;
+    NUMBER c"PerlXS::Test::number" (c"sv", 1, Some(1)) number;
+    BYTES c"PerlXS::Test::bytes" (c"sv", 1, Some(1)) bytes;
+    TEXT c"PerlXS::Test::text" (c"sv", 1, Some(1)) text;
+    GIVE c"PerlXS::Test::give" (c"type, sv = undef", 1, Some(2)) give;
+    SET c"PerlXS::Test::set" (c"sv, value", 2, Some(2)) set;
+    DESCRIBE c"PerlXS::Test::describe" (c"sv", 1, Some(1)) describe;
+    FLAGS c"PerlXS::Test::flags" (c"sv", 1, Some(1)) flags;
+    CALL c"PerlXS::Test::call" (c"code, ...", 1, None) call;
+    CATCH c"PerlXS::Test::catch" (c"code, ...", 1, None) catch;
+    DEAF c"PerlXS::Test::deaf" (c"code, other", 2, Some(2)) deaf;
+    LATE c"PerlXS::Test::late" (c"code, sv", 2, Some(2)) late;
+    PANICS c"PerlXS::Test::panics" (c"text", 1, Some(1)) panics;
+    CROAKS c"PerlXS::Test::croaks" (c"text", 1, Some(1)) croaks;
+    COUNT c"PerlXS::Test::count" (c"...", 0, None) count;
+}
+
+fn module() -> Module {
+    // the tests read the croak; the hook's own report would be noise between their lines
+    std::panic::set_hook(Box::new(|_| {}));
+    Module::new(c"PerlXS::Test", c"0.01", XSUBS).constants([
+        Constant::new("SEVEN", 7),
+        Constant::new("HIGHEST", u64::MAX),
+    ])
+}
+
+perlxs::boot!(boot_PerlXS__Test, module);

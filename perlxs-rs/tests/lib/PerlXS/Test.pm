@@ -1,0 +1,46 @@
+package PerlXS::Test;
+
+# Loads the test extension; `use PerlXS::Test` is all that a test file needs. Arms its alarm.
+
+use strict;
+use warnings;
+
+use File::Basename ();
+use File::Spec;
+
+our $VERSION = '0.01';
+
+BEGIN {
+    my $tests = File::Spec->rel2abs(File::Basename::dirname(__FILE__) . '/../..');
+    unshift @INC, $ENV{PERLXS_TEST_LIB} // "$tests/blib/arch";
+}
+
+require XSLoader;
+XSLoader::load('PerlXS::Test', $VERSION);
+
+sub import {
+    my $package = shift;
+    alarm 120;
+    no strict 'refs';
+    *{ caller() . "::$_" } = \&{$_} for qw(child_perl), @_;
+    return;
+}
+
+# Runs a program in a perl of its own, with the extension loaded. Returns its output, both
+# streams, and its exit status.
+sub child_perl {
+    my ($program) = @_;
+    local $ENV{PERLXS_TEST_LIB} = $INC[0];
+    my $lib = File::Basename::dirname(File::Basename::dirname(__FILE__));
+    my $pid = open my $fh, '-|';
+    die "fork: $!" if !defined $pid;
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT;
+        exec $^X, "-I$lib", '-MPerlXS::Test', '-e', $program or die "exec: $!";
+    }
+    my $output = do { local $/; <$fh> };
+    close $fh;
+    return ($output, $? >> 8);
+}
+
+1;

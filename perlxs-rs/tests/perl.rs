@@ -1,0 +1,32 @@
+//! Runs the perl side of the tests: t/*.t against the extension in tests/extension.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+/// The extension that cargo has built beside this test.
+fn extension() -> PathBuf {
+    let test = env::current_exe().expect("the path of this test");
+    let profile = test.ancestors().nth(2).expect("target/PROFILE");
+    profile.join("examples").join("libperlxs_test.so")
+}
+
+#[test]
+fn perl_side() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let lib = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lib");
+    let installed = lib.join("auto/PerlXS/Test/Test.so");
+    fs::create_dir_all(installed.parent().expect("a parent")).expect("a directory to load from");
+    let _ = fs::remove_file(&installed);
+    fs::copy(extension(), &installed).expect("the extension, built as an example");
+
+    let perl = env::var("PERL").unwrap_or_else(|_| "perl".into());
+    let program = "use Test::Harness; runtests(sort glob shift)";
+    let status = Command::new(perl)
+        .args(["-e", program, "t/*.t"])
+        .current_dir(&tests)
+        .env("PERLXS_TEST_LIB", &lib)
+        .status()
+        .expect("perl runs Test::Harness");
+    assert!(status.success(), "the perl side: {status}");
+}
