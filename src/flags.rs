@@ -1,0 +1,132 @@
+//! The CLONE_* flags, and the constants that Perl sees.
+
+use bitflags::{Flags, bitflags};
+use perlxs::Constant;
+
+/// The exit signal's part of clone(2)'s flags.
+const CSIGNAL: u64 = libc::CSIGNAL as u64;
+
+/// The largest signal number of Linux (`_NSIG`).
+const LAST_SIGNAL: u64 = 64;
+
+bitflags! {
+    /// The flags of clone(2) and unshare(2), by the names that Linux::Clone gives them.
+    ///
+    /// This is the one table of them: the module's constants are made from it. Bits that it
+    /// does not name pass through to the kernel.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct CloneFlags: u64 {
+        /// Share the table of file descriptors.
+        const FILES = bit(libc::CLONE_FILES);
+        /// Share root directory, working directory and umask.
+        const FS = bit(libc::CLONE_FS);
+        /// A new mount namespace.
+        const NEWNS = bit(libc::CLONE_NEWNS);
+        /// Share the memory.
+        const VM = bit(libc::CLONE_VM);
+        /// A thread of the caller's thread group.
+        const THREAD = bit(libc::CLONE_THREAD);
+        /// Share the signal handlers.
+        const SIGHAND = bit(libc::CLONE_SIGHAND);
+        /// Share the System V semaphore undo values.
+        const SYSVSEM = bit(libc::CLONE_SYSVSEM);
+        /// A new UTS namespace.
+        const NEWUTS = bit(libc::CLONE_NEWUTS);
+        /// A new IPC namespace.
+        const NEWIPC = bit(libc::CLONE_NEWIPC);
+        /// A new network namespace.
+        const NEWNET = bit(libc::CLONE_NEWNET);
+        /// The caller's tracer traces the child too.
+        const PTRACE = bit(libc::CLONE_PTRACE);
+        /// The caller sleeps until the child execs or ends.
+        const VFORK = bit(libc::CLONE_VFORK);
+        /// Set the thread-local storage of the child.
+        const SETTLS = bit(libc::CLONE_SETTLS);
+        /// Store the child's thread id in the caller's memory.
+        const PARENT_SETTID = bit(libc::CLONE_PARENT_SETTID);
+        /// Store the child's thread id in the child's memory.
+        const CHILD_SETTID = bit(libc::CLONE_CHILD_SETTID);
+        /// Clear the child's thread id in its memory when it ends.
+        const CHILD_CLEARTID = bit(libc::CLONE_CHILD_CLEARTID);
+        /// Without effect since Linux 2.6.
+        const DETACHED = bit(libc::CLONE_DETACHED);
+        /// No tracer can force PTRACE on the child.
+        const UNTRACED = bit(libc::CLONE_UNTRACED);
+        /// A new user namespace.
+        const NEWUSER = bit(libc::CLONE_NEWUSER);
+        /// A new PID namespace.
+        const NEWPID = bit(libc::CLONE_NEWPID);
+        /// Share the I/O context.
+        const IO = bit(libc::CLONE_IO);
+        /// A new cgroup namespace.
+        const NEWCGROUP = bit(libc::CLONE_NEWCGROUP);
+        /// A new time namespace (its bit lies in CSIGNAL: not for clone).
+        const NEWTIME = bit(libc::CLONE_NEWTIME);
+        /// Return a file descriptor for the child.
+        const PIDFD = bit(libc::CLONE_PIDFD);
+        /// The child's parent is the caller's.
+        const PARENT = bit(libc::CLONE_PARENT);
+        /// The mask of the exit signal.
+        const CSIGNAL = CSIGNAL;
+        const _ = !0;
+    }
+}
+
+/// libc has the flags as `int`, where the highest is negative.
+const fn bit(flag: libc::c_int) -> u64 {
+    flag as u32 as u64
+}
+
+impl CloneFlags {
+    /// What clone(2) cannot be asked for, in words, or `None` if the kernel shall decide.
+    pub(crate) fn refusal(self) -> Option<String> {
+        let signal = self.bits() & CSIGNAL;
+        if self.bits() >> 32 != 0 {
+            Some(format!(
+                "$flags has bits above the 32 that clone(2) reads: {:#x}",
+                self.bits()
+            ))
+        } else if signal & Self::NEWTIME.bits() != 0 {
+            Some("clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare".into())
+        } else if signal > LAST_SIGNAL {
+            Some(format!(
+                "the exit signal in $flags is {signal}, but signals end at {LAST_SIGNAL}"
+            ))
+        } else if self.contains(Self::VM) && !self.contains(Self::VFORK) {
+            Some(
+                "VM without VFORK would run two processes in one interpreter at once; \
+                 leave VM out"
+                    .into(),
+            )
+        } else if self.contains(Self::VM) {
+            Some("VM with VFORK is not implemented; leave VM out".into())
+        } else {
+            [Self::SETTLS, Self::CHILD_SETTID, Self::CHILD_CLEARTID]
+                .into_iter()
+                .find(|&flag| self.contains(flag))
+                .and_then(|flag| flag.iter_names().next())
+                .map(|(name, _)| format!("{name} is not implemented"))
+        }
+    }
+
+    /// As the old system call takes them: 32 bits in an `int`.
+    pub(crate) fn as_int(self) -> libc::c_int {
+        self.bits() as u32 as libc::c_int
+    }
+}
+
+/// Every constant of the module: `NEWNS` and its kin, and the same as `CLONE_NEWNS`, the names
+/// of clone(2), for export. CSIGNAL has one name in both places.
+pub(crate) fn constants() -> impl Iterator<Item = Constant> {
+    CloneFlags::FLAGS
+        .iter()
+        .filter(|flag| flag.is_named())
+        .flat_map(|flag| {
+            let (name, value) = (flag.name(), flag.value().bits());
+            let exported = (name != "CSIGNAL").then(|| format!("CLONE_{name}"));
+            [Some(name.to_string()), exported]
+                .into_iter()
+                .flatten()
+                .map(move |name| Constant::new(name, value))
+        })
+}
