@@ -1,0 +1,93 @@
+# Loading, exporting, and the constants.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest;
+use B ();
+
+my %values = (
+    CSIGNAL        => 0x000000ff,
+    NEWTIME        => 0x00000080,
+    VM             => 0x00000100,
+    FS             => 0x00000200,
+    FILES          => 0x00000400,
+    SIGHAND        => 0x00000800,
+    PIDFD          => 0x00001000,
+    PTRACE         => 0x00002000,
+    VFORK          => 0x00004000,
+    PARENT         => 0x00008000,
+    THREAD         => 0x00010000,
+    NEWNS          => 0x00020000,
+    SYSVSEM        => 0x00040000,
+    SETTLS         => 0x00080000,
+    PARENT_SETTID  => 0x00100000,
+    CHILD_CLEARTID => 0x00200000,
+    DETACHED       => 0x00400000,
+    UNTRACED       => 0x00800000,
+    CHILD_SETTID   => 0x01000000,
+    NEWCGROUP      => 0x02000000,
+    NEWUTS         => 0x04000000,
+    NEWIPC         => 0x08000000,
+    NEWUSER        => 0x10000000,
+    NEWPID         => 0x20000000,
+    NEWNET         => 0x40000000,
+    IO             => 0x80000000,
+);
+no strict 'refs';
+for my $name (sort keys %values) {
+    my $sub = "Linux::Clone::$name";
+    ok defined &$sub, "$name is there" or next;
+    is &$sub(), $values{$name}, "$name has linux/sched.h's value";
+    is prototype($sub), '', "$name has the prototype ()";
+    is eval "use strict; Linux::Clone::$name | 0", $values{$name}, "$name needs no parentheses";
+}
+
+my @defined = grep { defined &{"Linux::Clone::$_"} && /^[A-Z][A-Z_]+$/ && !/^CLONE_/ && $_ ne 'BEGIN' } keys %Linux::Clone::;
+is_deeply [ sort @defined ], [ sort keys %values ], 'and there are no others';
+
+# Folded: the optree has a constant, no call.
+my $code = B::svref_2object(sub { Linux::Clone::NEWNS() | Linux::Clone::IO() });
+my @ops;
+for (my $op = $code->START; $$op; $op = $op->next) { push @ops, $op->name }
+ok !(grep { $_ eq 'entersub' || $_ eq 'bit_or' } @ops), "constants are folded (@ops)";
+
+# Exports.
+{
+    package Nothing;
+    eval 'use Linux::Clone; 1' or die $@;
+    package main;
+    is_deeply [ grep { $_ ne 'BEGIN' } keys %Nothing:: ], [], 'nothing is exported by default';
+}
+{
+    package Some;
+    eval 'use Linux::Clone qw(clone unshare :flags); 1' or die $@;
+    package main;
+    my %expected = map { ($_ eq 'CSIGNAL' ? $_ : "CLONE_$_") => $values{$_} } keys %values;
+    is_deeply [ sort grep { $_ ne 'BEGIN' } keys %Some:: ], [ sort qw(clone unshare), keys %expected ],
+        'on request: the functions, and the flags under the names of clone(2)';
+    is_deeply { map { $_ => &{"Some::$_"}() } keys %expected }, \%expected, 'with their values';
+    is prototype('Some::CLONE_NEWNS'), '', 'and their prototype';
+    is \&Some::clone, \&Linux::Clone::clone, 'the functions are the same';
+}
+{
+    package One;
+    eval 'use Linux::Clone qw(CLONE_NEWNS); 1' or die $@;
+    package main;
+    is One::CLONE_NEWNS(), 0x20000, 'one flag by its name';
+}
+ok !eval 'package Wrong; use Linux::Clone qw(NEWNS); 1', 'bare names are not exported';
+like $@, qr/"NEWNS" is not exported/, 'and it says so';
+
+like $Linux::Clone::VERSION, qr/^\d+\.\d{3}$/, 'a version';
+ok !eval { XSLoader::load('Linux::Clone', '99.000'); 1 }, 'another version of the library';
+like $@, qr/^Linux::Clone object version \Q$Linux::Clone::VERSION\E does not match bootstrap parameter 99\.000/,
+    'is refused';
+
+# The manual lists what there is.
+my ($section) = slurp($INC{'Linux/Clone.pm'}) =~ /^=head1 FLAGS\n(.*?)^=head1/ms;
+my @listed = ($section // '') =~ /^=item ([A-Z_]+)$/mg;
+is_deeply [ sort @listed ], [ sort @defined ], 'the manual lists each flag once, and no other';
+
+done_testing;

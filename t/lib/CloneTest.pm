@@ -1,0 +1,119 @@
+package CloneTest;
+
+# What the tests share. Importing it arms the alarm.
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use Linux::Clone ();
+use POSIX ();
+use Test::More;
+
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings descriptors write_maps);
+
+alarm 120;
+
+# Starts a child with SIGCHLD as its exit signal; bails out if there is none.
+sub spawn {
+    my ($code, $flags, $stack) = @_;
+    my $pid = Linux::Clone::clone($code, $stack // 0, POSIX::SIGCHLD() | ($flags // 0));
+    BAIL_OUT("clone: $!") if $pid == -1;
+    return $pid;
+}
+
+# Reaps a child: "exit N" or "signal N".
+sub reap {
+    my ($pid) = @_;
+    waitpid($pid, 0) == $pid or die "waitpid $pid: $!";
+    return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8);
+}
+
+# Runs a child to its end: "exit N" or "signal N".
+sub status {
+    return reap(spawn(@_));
+}
+
+# Runs a child and returns what its code returns, a string, through a pipe.
+sub result {
+    my ($code, $flags, $stack) = @_;
+    pipe my $read, my $write or die "pipe: $!";
+    my $pid = spawn(
+        sub {
+            close $read;
+            my $value = eval { $code->() } // "undef: $@";
+            print {$write} $value;
+            close $write;
+            return 0;
+        },
+        $flags, $stack
+    );
+    close $write;
+    my $value = do { local $/; <$read> };
+    my $end = reap($pid);
+    return $end eq 'exit 0' ? $value : "$end: $value";
+}
+
+# NEWUSER too, where the caller may not create other namespaces.
+sub namespace_flags {
+    my ($flags) = @_;
+    return $> == 0 ? $flags : $flags | Linux::Clone::NEWUSER();
+}
+
+# Skips the rest of a SKIP block if the kernel refuses a child with these flags.
+sub needs {
+    my ($flags, $tests) = @_;
+    my $pid = Linux::Clone::clone(sub { 0 }, 0, POSIX::SIGCHLD() | $flags);
+    if ($pid == -1) {
+        my $errno = $! + 0;
+        skip sprintf('the kernel refuses clone with flags %#x: errno %d (%s)', $flags, $errno, $!), $tests;
+    }
+    waitpid $pid, 0;
+    return;
+}
+
+# Inside a new user namespace: the caller as root.
+sub write_maps {
+    my ($uid, $gid) = @_;
+    for (['setgroups', 'deny'], ['uid_map', "0 $uid 1"], ['gid_map', "0 $gid 1"]) {
+        my ($file, $text) = @$_;
+        open my $fh, '>', "/proc/self/$file" or die "/proc/self/$file: $!";
+        print {$fh} $text;
+        close $fh or die "/proc/self/$file: $!";
+    }
+    return;
+}
+
+# Runs a program in a perl of its own: its output, both streams, and $?.
+sub perl_output {
+    my ($program, @arguments) = @_;
+    my $pid = open my $fh, '-|';
+    die "fork: $!" if !defined $pid;
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT;
+        exec $^X, (map { "-I$_" } @INC), '-e', $program, @arguments or die "exec: $!";
+    }
+    my $output = do { local $/; <$fh> };
+    close $fh;
+    return ($output, $?);
+}
+
+sub slurp {
+    my ($file) = @_;
+    open my $fh, '<', $file or die "$file: $!";
+    local $/;
+    return <$fh>;
+}
+
+# The lines of /proc/self/maps.
+sub mappings {
+    return split /\n/, slurp('/proc/self/maps');
+}
+
+# The number of open descriptors.
+sub descriptors {
+    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
+    return scalar(grep { /^\d/ } readdir $dir) - 1;
+}
+
+1;
