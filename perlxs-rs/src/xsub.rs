@@ -183,16 +183,15 @@ unsafe extern "C" fn enter(
     let perl = Perl::from_raw(interp);
     // SAFETY: the shim passes what `boot_module` gave it, the first member of an `Xsub`.
     let body = unsafe { (*xsub.cast::<Xsub>()).body };
-    // SAFETY: the shim's struct outlives this call, and nothing writes to it before the body is
-    // done.
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        body(&Call {
-            perl,
-            raw: unsafe { &*call },
-            not_send: PhantomData,
-        })
-    }))
-    .unwrap_or_else(|payload| Err(Error::croak(panic_text(&*payload))));
+    let arguments = Call {
+        perl,
+        // SAFETY: the shim's struct outlives this call, and nothing writes to it before the body
+        // is done.
+        raw: unsafe { &*call },
+        not_send: PhantomData,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| body(&arguments)))
+        .unwrap_or_else(|payload| Err(Error::croak(panic_text(&*payload))));
     // SAFETY: the body and its borrow are gone.
     let out = unsafe { &mut *call };
     match outcome {
