@@ -59,35 +59,46 @@ pub use xsub::{Body, Call, Module, Value, Xsub};
 /// (`boot_Linux__Clone`); and a function that returns the [`Module`]. The boot function croaks
 /// if perl's API or the version in the `.pm` file is not what the extension was built for
 /// (perlapi: `xs_handshake`).
-#[cfg(perlxs_multiplicity)]
 #[macro_export]
 macro_rules! boot {
     ($name:ident, $module:expr) => {
+        $crate::define_boot!($name, $module);
+    };
+}
+
+// Perls with MULTIPLICITY pass the interpreter first; the others have but one.
+
+#[cfg(perlxs_multiplicity)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! define_boot {
+    ($name:ident, $module:expr) => {
         /// Called by perl's XSLoader.
+        ///
+        /// # Safety
+        /// For perl alone.
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, unsafe_code)]
-        pub extern "C" fn $name(perl: *mut $crate::ffi::Interp, cv: *mut $crate::ffi::Cv) {
+        pub unsafe extern "C" fn $name(perl: *mut $crate::ffi::Interp, cv: *mut $crate::ffi::Cv) {
             // SAFETY: perl calls this as an XSUB, with its interpreter and the CV.
             unsafe { $crate::boot_module(perl, cv, $module) }
         }
     };
 }
 
-/// Defines the function that perl calls when it loads the extension.
-///
-/// Arguments: the function's name, `boot_` and the package with `::` as `__`
-/// (`boot_Linux__Clone`); and a function that returns the [`Module`]. The boot function croaks
-/// if perl's API or the version in the `.pm` file is not what the extension was built for
-/// (perlapi: `xs_handshake`).
 #[cfg(not(perlxs_multiplicity))]
+#[doc(hidden)]
 #[macro_export]
-macro_rules! boot {
+macro_rules! define_boot {
     ($name:ident, $module:expr) => {
         /// Called by perl's XSLoader.
+        ///
+        /// # Safety
+        /// For perl alone.
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, unsafe_code)]
-        pub extern "C" fn $name(cv: *mut $crate::ffi::Cv) {
-            // SAFETY: perl calls this as an XSUB, with the CV; this perl has one interpreter.
+        pub unsafe extern "C" fn $name(cv: *mut $crate::ffi::Cv) {
+            // SAFETY: perl calls this as an XSUB, with the CV.
             unsafe { $crate::boot_module(::core::ptr::null_mut(), cv, $module) }
         }
     };
