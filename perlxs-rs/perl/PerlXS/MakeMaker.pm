@@ -45,7 +45,8 @@ The name of the crate's cdylib, without F<lib> and F<.so>.
 
 =item sources
 
-Files and directories, relative, of which the library is built.
+Files and directories, relative, of which the library is built, those of path dependencies among
+them. F<Makefile.PL> lists them once: run it again when a file is added or removed.
 
 =item extra
 
