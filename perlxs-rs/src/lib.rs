@@ -53,6 +53,11 @@ pub use scalar::{Number, Scalar};
 pub use xsub::boot_module;
 pub use xsub::{Body, Call, Module, Value, Xsub};
 
+// the README's example is a test too
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Defines the function that perl calls when it loads the extension.
 ///
 /// Arguments: the function's name, `boot_` and the package with `::` as `__`
