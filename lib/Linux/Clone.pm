@@ -19,3 +19,966 @@ sub import {
 }
 
 1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Linux::Clone - start processes with clone(2), leave namespaces with unshare(2)
+
+=head1 VERSION
+
+This is the manual of version 0.100.
+
+=head1 SYNOPSIS
+
+    use strict;
+    use warnings;
+    use Linux::Clone qw(clone unshare :flags);
+    use POSIX qw(SIGCHLD);
+
+    # a child in namespaces of its own, as any user
+    my $pid = clone sub {
+        print "I am process $$, my parent is ", getppid, "\n";
+        return 77;
+    }, 0, CLONE_NEWUSER | CLONE_NEWPID | SIGCHLD;
+    die "clone: $!\n" if $pid == -1;
+
+    waitpid $pid, 0;
+    print "exit status ", $? >> 8, "\n";
+
+    # this process moves: afterwards it sees an unconfigured lo alone
+    unshare CLONE_NEWUSER | CLONE_NEWNET and die "unshare: $!\n";
+
+    # the same without importing anything
+    $pid = Linux::Clone::clone(sub { 0 }, 0, Linux::Clone::FS | SIGCHLD);
+    die "clone: $!\n" if $pid == -1;
+    waitpid $pid, 0;
+
+=head1 DESCRIPTION
+
+This module gives Perl two system calls of Linux. clone(2) starts a process,
+as fork(2) does, but lets the caller choose what the child shares with its
+parent and which namespaces it gets for itself. unshare(2) makes that choice
+for a process that already runs. Together they are what containers are made
+of: see namespaces(7).
+
+What differs from C is the child. It does not come back from the call, as it
+does from perl's C<fork>: it calls a coderef on a stack of its own and ends
+with what that returns. L</THE CHILD> says what that means for exceptions,
+C<exit>, output, C<END> blocks and destructors.
+
+Flags have two names. C<Linux::Clone::NEWNS> is always there; C<CLONE_NEWNS>,
+its name in clone(2), can be imported. See L</FLAGS> and L</EXPORTS>.
+
+=head1 FUNCTIONS
+
+Both functions return -1 and set C<$!> if the kernel refuses, and croak if an
+argument makes no sense. A call that succeeds leaves C<$!>, C<$@> and C<$?>
+alone. Arguments are read once; what a tied or overloaded one throws
+meanwhile is passed on.
+
+=head2 clone
+
+    $pid = clone $coderef, $stacksize, $flags;
+    $pid = clone $coderef, $stacksize, $flags, $ptid, $tls, $ctid;
+
+Starts a child process that calls C<$coderef>. See clone(2).
+
+=over 4
+
+=item $coderef
+
+What the child runs: a CODE reference, an object that overloads C<&{}>, a
+glob, or the name of a defined sub (looked up in the caller's package if it
+names none). It is called without arguments in scalar context. A closure is
+the way to pass it something. The parent keeps nothing of it.
+
+=item $stacksize
+
+The size of the child's stack in bytes, rounded up to whole pages. 0 or undef
+stand for the default, 4 MiB. Less than 256 KiB is raised to 256 KiB. See
+L</STACK>.
+
+=item $flags
+
+L</FLAGS> joined by C<|>, together with the exit signal: the number, 0 to 64,
+of the signal that the parent gets when the child ends. It is C<SIGCHLD> for a
+child that C<waitpid> shall find as usual, and 0 for no signal; see
+L</Waiting> for any but C<SIGCHLD>. There are 32 bits, which is
+what clone(2) reads. Apart from what L</DIAGNOSTICS> lists, the kernel judges
+them.
+
+=item $ptid
+
+If given, the parent assigns the child's thread id to it, whether or not
+PARENT_SETTID is among the flags; for a child of this module that is the same
+number as its process id. With PIDFD it receives the descriptor instead. It
+may be anything that can be assigned to: an undefined variable, an array
+element, a tied scalar. In the child it stays as it was. A literal C<undef>
+stands for an argument that is not given. If a tied scalar dies while it
+stores, clone dies with it, but the child runs already.
+
+=item $tls, $ctid
+
+For SETTLS, CHILD_SETTID and CHILD_CLEARTID, which are not implemented. The
+two arguments are accepted and ignored.
+
+=back
+
+In the parent clone returns the child's process id, as a number of the
+parent's PID namespace, or -1 with C<$!>; then there is no child. In the child
+it does not return.
+
+It croaks before anything is created if C<$coderef> is no code, if
+C<$stacksize> or C<$flags> is not an integer or out of range, if C<$ptid> is
+read-only or missing where PIDFD needs it, and if C<$flags> asks for something
+that cannot work. L</DIAGNOSTICS> has every message; L</Errors> explains
+C<$!>.
+
+=head2 unshare
+
+    $retval = unshare $flags;
+
+Gives the calling process, or the calling thread of several, its own copy of
+what C<$flags> name, so that it no longer shares them. See unshare(2).
+
+C<$flags> is an integer; all its bits go to the kernel, which decides. There
+are no exit signal and no child here. unshare returns 0, or -1 with C<$!>, and
+croaks if it does not get exactly one argument, or one that is no integer.
+Because success is 0, the idiom is C<unshare ... and die>. L</Errors> explains
+C<$!>.
+
+The prototype is C<@>, so that C<unshare A | B> without parentheses means
+C<unshare(A | B)>, and C<unshare A and die> means C<unshare(A) and die>.
+
+=head2 Errors
+
+These are the values that C<$!> gets from the kernel, with either function if
+none is named.
+
+=over 4
+
+=item EAGAIN
+
+clone: too many processes, by a limit of the user (RLIMIT_NPROC), of the
+control group or of the system.
+
+=item EINVAL
+
+Flags that exclude each other, that lack another which they need, or whose
+kind of namespace this kernel is built without: see L</FLAGS>.
+
+clone: also PARENT in a process that is pid 1, and NEWPID after C<unshare>
+with NEWPID. unshare: also a bit that it does not know, a second NEWPID, and
+NEWUSER, THREAD, SIGHAND or VM in a process with several threads.
+
+=item EMFILE, ENFILE
+
+clone: no descriptor is left for PIDFD; the process, or the system, has too
+many open.
+
+=item ENOMEM
+
+No memory for the child, or for what is copied.
+
+clone: also no room for the stack, which includes a C<$stacksize> beyond any
+address space, and a child for a PID namespace whose pid 1 has ended.
+
+=item ENOSPC
+
+Namespaces are nested too deeply (32 levels of PID and of user namespaces), or
+a limit in F</proc/sys/user> is reached. Linux before 4.9 said EUSERS of user
+namespaces.
+
+=item EPERM
+
+A new namespace without the privilege for it: every kind but NEWUSER needs
+CAP_SYS_ADMIN, or NEWUSER in the same call. With NEWUSER: the caller's
+effective user or group is not mapped in its own user namespace, or it is in a
+chroot. Where the administrator keeps users from user namespaces, the answer
+is EPERM, EACCES or ENOSPC, according to how.
+
+=back
+
+=head1 FLAGS
+
+Each of these is a constant C<Linux::Clone::NAME>, and C<CLONE_NAME> for
+export, with its value in F<linux/sched.h>. "Linux 2.0" and the like say since
+which kernel a flag works in clone(2). Flags marked "unshare" work there too,
+since Linux 2.6.16 if no other version is named; unshare answers EINVAL to all
+others. A flag that lacks what it needs, or meets what it excludes, makes the
+kernel answer EINVAL, unless it says that it croaks.
+
+=head2 Namespaces
+
+Each of these, except NEWUSER, needs the capability CAP_SYS_ADMIN in the
+caller's user namespace; NEWUSER in the same call provides it.
+
+=over 4
+
+=item NEWNS
+
+A new mount namespace, a copy of the caller's. Linux 2.4.19, unshare (which
+does FS too). Not with FS in clone. See mount_namespaces(7).
+
+=item NEWUTS
+
+A new UTS namespace: host name and NIS domain name, copied. Linux 2.6.19,
+unshare (2.6.19). See uts_namespaces(7).
+
+=item NEWIPC
+
+A new IPC namespace: System V IPC objects and POSIX message queues, none at
+first. Linux 2.6.19, unshare (2.6.19; does SYSVSEM too). Not with SYSVSEM in
+clone. See ipc_namespaces(7).
+
+=item NEWNET
+
+A new network namespace, with a loopback interface that is down. Linux 2.6.24,
+complete in 2.6.29, unshare (2.6.24). See network_namespaces(7).
+
+=item NEWUSER
+
+A new user namespace, in which the child (with unshare: the caller) has all
+capabilities. Usable since Linux 3.8, unshare (3.8; does FS too). Needs no
+privilege since 3.8. Not with FS, THREAD or PARENT; unshare refuses it to a
+process with several threads. See user_namespaces(7).
+
+=item NEWPID
+
+A new PID namespace, in which the child is pid 1. Linux 2.6.24, unshare (3.8;
+moves the caller's later children, not the caller, and once only). Not with
+THREAD or PARENT. See pid_namespaces(7).
+
+=item NEWCGROUP
+
+A new cgroup namespace, whose root is the control group that the caller is in.
+Linux 4.6, unshare (4.6). See cgroup_namespaces(7).
+
+=item NEWTIME
+
+A new time namespace: offsets of the monotonic and the boot-time clock. Only
+unshare, since Linux 5.6; it moves the caller's later children, not the
+caller. Its bit lies in CSIGNAL, so clone croaks. See time_namespaces(7).
+
+=back
+
+=head2 Sharing with the parent
+
+Without these the child gets a copy, or an empty list, of its own.
+
+=over 4
+
+=item FILES
+
+Share the table of file descriptors: what one process opens, closes or
+redirects, the other finds so. Linux 2.0, unshare (stop sharing). An exec ends
+it. See L</CAVEATS> for perl's handles.
+
+=item FS
+
+Share root directory, working directory and umask: C<chdir>, C<chroot> and
+C<umask> act on both processes. Linux 2.0, unshare (stop sharing). Not with
+NEWNS or NEWUSER in clone.
+
+=item SYSVSEM
+
+Share the list of System V semaphore adjustments, which semop(2) makes with
+SEM_UNDO and which are undone when the last process that shares them ends.
+Linux 2.5.10, unshare (2.6.26, stop sharing). Not with NEWIPC in clone.
+
+=item IO
+
+Share the I/O context: the disk scheduler treats both processes as one. Linux
+2.6.25.
+
+=item VM
+
+Share the memory. Linux 2.0. clone croaks: without VFORK two processes would
+run in one interpreter at once, and with VFORK it is not implemented. unshare
+accepts it in a process of one thread, without effect.
+
+=item SIGHAND
+
+Share the table of signal handlers. Linux 2.0. Needs VM, so that clone cannot
+give it at present. unshare accepts it in a process of one thread, without
+effect.
+
+=item THREAD
+
+Start a thread of the caller's process instead of a process. Linux 2.4.0.
+Needs SIGHAND and VM, so that clone cannot give it at present; L<threads> is
+what perl can do. unshare accepts it in a process of one thread, without
+effect.
+
+=back
+
+=head2 Parent and child
+
+=over 4
+
+=item VFORK
+
+The parent sleeps until the child execs or ends; meanwhile only SIGKILL
+reaches it. Linux 2.2. Without VM the memory is not shared, and all else is as
+ever.
+
+=item PARENT
+
+The child's parent is the caller's parent, which gets the caller's own exit
+signal when the child ends, and which alone can wait for it. Linux 2.3.12. Not
+with NEWPID or NEWUSER, and not in a process that is pid 1.
+
+=item PIDFD
+
+C<$ptid>, which must be given, receives a descriptor of the child: see
+pidfd_open(2). It has the close-on-exec flag. Linux 5.2. Not with
+PARENT_SETTID or DETACHED; with THREAD only in recent kernels.
+
+=item PARENT_SETTID
+
+C<$ptid> receives the child's thread id. Linux 2.5.49. Not with PIDFD. The
+module sets C<$ptid> anyway.
+
+=item CSIGNAL
+
+No flag but the mask, 0xff, of the exit signal's place in the flags. It is
+exported under this name.
+
+=back
+
+=head2 Tracing
+
+=over 4
+
+=item PTRACE
+
+If the caller is traced, its tracer traces the child too. Linux 2.2. See
+ptrace(2).
+
+=item UNTRACED
+
+A tracer cannot force PTRACE on this child. Linux 2.5.46.
+
+=back
+
+=head2 For thread libraries
+
+=over 4
+
+=item SETTLS
+
+Set the child's thread-local storage to C<$tls>. Linux 2.5.32. Not
+implemented: clone croaks.
+
+=item CHILD_SETTID
+
+Store the child's thread id in the child's memory at C<$ctid>. Linux 2.5.49.
+Not implemented: clone croaks.
+
+=item CHILD_CLEARTID
+
+Clear the thread id at C<$ctid> in the child's memory when the child ends, and
+wake who waits there with futex(2). Linux 2.5.49. Not implemented: clone
+croaks.
+
+=item DETACHED
+
+Without effect since Linux 2.6.0. Not with PIDFD.
+
+=back
+
+=head1 THE CHILD
+
+The child starts as a copy of its parent, like a forked one, and calls the
+coderef. It never runs the code that follows the call of clone.
+
+=over 4
+
+=item The coderef returns a value
+
+The child exits with the value's low eight bits: C<sub { 77 }> exits with 77,
+C<sub { -1 }> with 255. undef and the empty list are 0. The value is evaluated
+once; a string that is no number warns as perl does, under C<use warnings>.
+Output is flushed. END blocks do not run, and neither do destructors, apart
+from those of objects which went with the coderef's own scope.
+
+=item It dies
+
+perl prints what it prints for an uncaught exception to STDERR,
+C<$SIG{__DIE__}> and exception objects included, and the child exits with
+perl's status for it: C<$!> if that is not 0, else C<<< $? >> 8 >>> if that is
+not 0, else 255. No C<eval> of the caller sees it. END blocks and destructors
+run, as in a forked child that dies.
+
+=item It calls exit
+
+The child exits with that status, from any depth, through any C<eval>. Output
+is flushed; END blocks and destructors run, as in a forked child that exits.
+C<POSIX::_exit> skips all of that, as ever.
+
+=item It execs, or is killed
+
+As for any process.
+
+=item It tries to leave by last, next, redo or goto
+
+It cannot: loops and labels of the caller do not exist for it. perl says so
+(C<Can't "last" outside a loop block>), and the child dies of it unless it
+catches that. C<return> returns from the coderef.
+
+=back
+
+=head2 Output
+
+All of the parent's handles are flushed before the child starts, as perl does
+before C<fork>, so that nothing buffered is written twice. If the child
+returns but its standard output cannot be written, it says so and exits with
+255 instead of 0.
+
+=head2 Signals
+
+Signals are blocked around the call. The child starts with the signal mask and
+the handlers that the parent had when it called, and with nothing pending.
+
+When the child ends, its parent gets the exit signal. A parent that does not
+handle it gets the default, which for SIGUSR1 and most others is death; the
+default of SIGCHLD is to ignore it. An exec in the child sets the exit signal
+to SIGCHLD.
+
+=head2 Process ids
+
+C<$$>, C<getppid> and C<$0> are right in the child. With NEWPID the child has
+pid 1, its C<getppid> is 0, and it has the duties of an init: it inherits the
+orphans of its namespace and must wait for them; the kernel keeps signals from
+it, even SIGKILL, that come from inside of the namespace and for which it has
+no handler; and when it ends, all of its namespace is killed.
+
+=head2 What it may do
+
+Anything: clone, fork, exec, unshare, start threads. What it changes in perl's
+memory the parent does not see.
+
+=head1 THREADS
+
+clone works in any thread of L<threads>. In the child only the calling thread
+exists, with its interpreter and its C<< threads->tid >>; C<exit> there ends
+the child, not some thread. perl's own locks are held around the call, just as
+perl's C<fork> holds them, so that the child finds perl consistent.
+
+The C library does less for clone(2) than for fork(3). glibc's fork(3) takes
+the locks of malloc and of stdio first, recent versions that of the dynamic
+loader too, and sets them free in the child; and it runs the handlers of
+pthread_atfork(3). clone(2) does none of this. If I<another> thread is inside
+of malloc, stdio or the loader at that instant, a lock may stay held in the
+child for ever, and the child hangs when it needs it. A process with one
+thread cannot meet this. One with several, also if a library started them, is
+safest if the child execs soon, or if it uses C<fork> and then C<unshare>.
+
+getpid(2) is right in the child. So is the thread id that the C library keeps
+for its own use, if the kernel can say where that is kept (prctl(2),
+PR_GET_TID_ADDRESS): the module puts the child's own there, as fork(3) would.
+
+unshare acts on the calling thread alone. Other threads stay in the namespaces
+that they were in.
+
+=head1 STACK
+
+The child's C stack is a new mapping: private, readable and writable, not
+executable, of fixed size. perl keeps its own data elsewhere: recursion of
+plain perl subs does not use it; nested calls through C<sort>, C<tie>,
+overloading, C<require> and some modules do.
+
+Its size is C<$stacksize> rounded up to whole pages: by default 4 MiB, at
+least 256 KiB. Address space is taken at once, memory only for what is
+touched. Of the limits of setrlimit(2) RLIMIT_STACK does not apply; RLIMIT_AS
+does, and ends in ENOMEM.
+
+Below it lies a guard page. A child that outgrows its stack is killed by
+SIGSEGV and touches nothing else.
+
+The parent unmaps its view of the stack before clone returns, whatever fails.
+
+=head1 EXPORTS
+
+Nothing by default. On request:
+
+    use Linux::Clone qw(clone unshare);
+    use Linux::Clone qw(CLONE_NEWNS CLONE_NEWPID);
+    use Linux::Clone qw(:flags);
+
+The last one exports all L</FLAGS>, as CLONE_FILES, CLONE_FS and so on, and
+CSIGNAL. The names without CLONE_ are not exported: few programs want a sub
+that is called C<IO> or C<VM>. They are called as C<Linux::Clone::IO>.
+
+Constants have the prototype C<()> and are folded when perl compiles.
+
+=head1 DIAGNOSTICS
+
+All of these are exceptions unless said otherwise. The text goes on with C<at
+FILE line N.> In it C<%s> stands for what the function got, as in C<undef>,
+C<the string "x"> or C<a reference to an ARRAY>.
+
+=over 4
+
+=item Linux::Clone::clone: $coderef must be a CODE reference or the name of a defined sub, not %s
+
+Also for a sub that is declared but not defined, and for an object without
+C<&{}>.
+
+=item Linux::Clone::clone: $stacksize must be an integer, not %s
+
+=item Linux::Clone::clone: $flags must be an integer, not %s
+
+=item Linux::Clone::unshare: $flags must be an integer, not %s
+
+Text, a fraction, a reference, a glob, an infinity; for C<$flags> also undef.
+Often it is the name of a flag in quotes.
+
+=item Linux::Clone::clone: $stacksize is negative: %d
+
+=item Linux::Clone::clone: $flags is out of range: %s
+
+=item Linux::Clone::unshare: $flags is out of range: %s
+
+More than 64 bits.
+
+=item Linux::Clone::clone: $flags has bits above the 32 that clone(2) reads: %#x
+
+Also for a negative number. The old system call would drop these bits without
+a word.
+
+=item Linux::Clone::clone: the exit signal in $flags is %d, but signals end at 64
+
+The low byte of C<$flags> is the exit signal.
+
+=item Linux::Clone::clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare
+
+=item Linux::Clone::clone: VM without VFORK would run two processes in one interpreter at once; leave VM out
+
+=item Linux::Clone::clone: VM with VFORK is not implemented; leave VM out
+
+=item Linux::Clone::clone: %s is not implemented
+
+SETTLS, CHILD_SETTID or CHILD_CLEARTID.
+
+=item Linux::Clone::clone: $ptid cannot be assigned to: it is read-only (%s)
+
+A constant or a literal stands where clone wants to store the thread id.
+
+=item Linux::Clone::clone: PIDFD needs $ptid: it receives the descriptor
+
+=item Usage: Linux::Clone::clone(coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef)
+
+=item Usage: Linux::Clone::unshare(flags)
+
+A wrong number of arguments. Mostly perl sees this of clone when it compiles:
+then it is "Not enough arguments for Linux::Clone::clone".
+
+=item "%s" is not exported by the Linux::Clone module
+
+C<use Linux::Clone> with a name that it does not have. A flag has its CLONE_
+there.
+
+=item Linux::Clone object version %s does not match bootstrap parameter %s
+
+The library and F<Linux/Clone.pm> are of different installations.
+
+=item Unable to flush stdout: %s
+
+Printed by a child to STDERR: its coderef returned, but what it had printed
+could not be written.
+
+=back
+
+=head1 CAVEATS
+
+=over 4
+
+=item Waiting
+
+A child whose exit signal is not SIGCHLD is one that C<wait> and C<waitpid> do
+not find (they answer -1 with ECHILD) unless C<waitpid> gets the flag __WALL
+of wait(2), 0x40000000. POSIX does not have it. A child with PARENT is not the
+caller's: the caller's parent has to wait for it, and must expect it.
+
+=item FILES and perl's handles
+
+The kernel's table is shared, perl's handles are not: they are copies. If one
+process closes a handle, the other's copy of it fails with EBADF, or reads and
+writes whatever gets the number next. A file that the child opens stays open
+in the parent, which has no handle for it, until somebody closes its number.
+When the child calls C<exit>, perl does not close the descriptors, for the
+parent's sake.
+
+=item Capabilities and exec
+
+A process in a new user namespace has all capabilities there, but loses them
+when it execs a program, unless its user is mapped to 0 by then: see
+L</Root in a user namespace>. The map can be written once only.
+
+=item Children of unshare
+
+After C<unshare> with NEWPID or NEWTIME the caller is where it was; its
+children from then on are in the new namespace. With NEWPID the first of them
+is pid 1, and when that one has ended no other can be started: C<fork> and
+clone fail with ENOMEM.
+
+=item NEWUSER and threads
+
+The kernel answers EINVAL to C<unshare> with NEWUSER in a process that has
+several threads, also if a library has started them. clone with NEWUSER works
+there.
+
+=item Parentheses
+
+C<unshare A | B> is C<unshare(A | B)>. In version 0.01 it was
+C<unshare(A) | B>. Since the prototype is a list's, C<unshare A, B> is a call
+with two arguments, which croaks.
+
+=item Shared memory
+
+There is one interpreter in a process's memory, and it cannot run two
+processes. VM without VFORK croaks for good. VM with VFORK could work, the
+parent being asleep, but is not implemented yet and croaks too.
+
+=back
+
+=head1 COOKBOOK
+
+All of these are whole programs. They run as any user where the kernel lets
+users have user namespaces, except for one that says that it needs root. Root
+can leave out NEWUSER, and with it the maps.
+
+=head2 Arguments and results
+
+A closure takes arguments along. Results come back through a pipe, unless
+eight bits are enough.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    my @numbers = (1 .. 10);
+    pipe my $read, my $write or die "pipe: $!\n";
+
+    my $pid = Linux::Clone::clone sub {
+        close $read;
+        my $sum = 0;
+        $sum += $_ for @numbers;
+        print {$write} "the sum is $sum\n";
+        return close $write ? 0 : 1;
+    }, 0, SIGCHLD;
+    die "clone: $!\n" if $pid == -1;
+
+    close $write;
+    print while <$read>;
+    waitpid $pid, 0;
+    print "exit status ", $? >> 8, "\n";
+
+=head2 Waiting for any child
+
+__WALL finds children whatever their exit signal is.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+    use constant WALL => 0x40000000;    # __WALL of wait(2)
+
+    # the first sends SIGCHLD when it ends, the second no signal
+    my $loud  = Linux::Clone::clone sub { 3 }, 0, SIGCHLD;
+    my $quiet = Linux::Clone::clone sub { kill KILL => $$; 0 }, 0, 0;
+
+    for my $pid ($loud, $quiet) {
+        die "clone failed\n" if $pid == -1;
+        waitpid($pid, WALL) == $pid or die "waitpid: $!\n";
+        print $? & 127
+            ? "killed by signal " . ($? & 127) . "\n"
+            : "exit status " . ($? >> 8) . "\n";
+    }
+
+=head2 A network namespace
+
+Nothing but the loopback interface, which is down.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    my $pid = Linux::Clone::clone sub {
+        my $file = '/proc/self/net/dev';
+        open my $dev, '<', $file or die "$file: $!\n";
+        print "interface $_\n" for map { /^\s*(\S+):/ } <$dev>;
+        return 0;
+    }, 0, Linux::Clone::NEWUSER | Linux::Clone::NEWNET | SIGCHLD;
+    die "clone: $!\n" if $pid == -1;
+    waitpid $pid, 0;
+    exit($? >> 8);
+
+=head2 Root in a user namespace
+
+Without privilege a process may map one user and one group: its own. The
+kernel wants C<setgroups> denied before that.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    sub put {
+        my ($file, $text) = @_;
+        open my $fh, '>', $file or die "$file: $!\n";
+        print {$fh} $text;
+        close $fh or die "$file: $!\n";
+    }
+
+    my ($uid, $gid) = ($>, $) + 0);
+    my $pid = Linux::Clone::clone sub {
+        put('/proc/self/setgroups', 'deny');
+        put('/proc/self/uid_map',   "0 $uid 1");
+        put('/proc/self/gid_map',   "0 $gid 1");
+        print "inside: user $>, group ", $) + 0, "\n";
+        return 0;
+    }, 0, Linux::Clone::NEWUSER | SIGCHLD;
+    die "clone: $!\n" if $pid == -1;
+
+    waitpid $pid, 0;
+    print "outside: as before\n" if $> == $uid;
+    exit($? >> 8);
+
+=head2 A PID namespace with an init
+
+The child is pid 1: it waits for all processes of its namespace, also for the
+orphans that it did not start. A F</proc> of its own shows them.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    sub put {
+        my ($file, $text) = @_;
+        open my $fh, '>', $file or die "$file: $!\n";
+        print {$fh} $text;
+        close $fh or die "$file: $!\n";
+    }
+
+    sub mount {
+        system('mount', @_) == 0 or die "mount @_ failed\n";
+    }
+
+    my ($uid, $gid) = ($>, $) + 0);
+
+    sub init {
+        put('/proc/self/setgroups', 'deny');
+        put('/proc/self/uid_map',   "0 $uid 1");
+        put('/proc/self/gid_map',   "0 $gid 1");
+        mount('--make-rprivate', '/');
+        mount('-t', 'proc', 'proc', '/proc');
+
+        # a process that leaves an orphan
+        my $pid = fork // die "fork: $!\n";
+        if (!$pid) {
+            fork // die "fork: $!\n";
+            POSIX::_exit(0);
+        }
+
+        my $reaped = 0;
+        $reaped++ while wait != -1;
+        my @left = map { m{^/proc/(\d+)$} } glob '/proc/*';
+        print "I am $$, reaped $reaped, still here: @left\n";
+        return 0;
+    }
+
+    my $flags = Linux::Clone::NEWUSER | Linux::Clone::NEWPID
+        | Linux::Clone::NEWNS;
+    my $pid = Linux::Clone::clone \&init, 0, $flags | SIGCHLD;
+    die "clone: $!\n" if $pid == -1;
+    waitpid $pid, 0;
+    exit($? >> 8);
+
+=head2 A host name
+
+hostname(1) is a program, so that the user has to be mapped to 0 before it is
+run: see L</CAVEATS>.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    sub put {
+        my ($file, $text) = @_;
+        open my $fh, '>', $file or die "$file: $!\n";
+        print {$fh} $text;
+        close $fh or die "$file: $!\n";
+    }
+
+    my ($uid, $gid) = ($>, $) + 0);
+    my $before = (POSIX::uname)[1];
+    my $pid = Linux::Clone::clone sub {
+        put('/proc/self/setgroups', 'deny');
+        put('/proc/self/uid_map',   "0 $uid 1");
+        put('/proc/self/gid_map',   "0 $gid 1");
+        system('hostname', 'nest') == 0 or die "hostname failed\n";
+        print "inside: ", (POSIX::uname)[1], "\n";
+        return 0;
+    }, 0, Linux::Clone::NEWUSER | Linux::Clone::NEWUTS | SIGCHLD;
+    die "clone: $!\n" if $pid == -1;
+
+    waitpid $pid, 0;
+    print "outside: as before\n" if (POSIX::uname)[1] eq $before;
+    exit($? >> 8);
+
+=head2 Running a program
+
+If exec succeeds it closes the pipe, and the parent reads nothing. If it
+fails, the parent reads why.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    sub start {
+        my @command = @_;
+        pipe my $read, my $write or die "pipe: $!\n";
+        my $pid = Linux::Clone::clone sub {
+            no warnings 'exec';
+            exec { $command[0] } @command;
+            syswrite $write, $! + 0;
+            POSIX::_exit(127);
+        }, 0, Linux::Clone::NEWUSER | Linux::Clone::NEWNET | SIGCHLD;
+        die "clone: $!\n" if $pid == -1;
+
+        close $write;
+        my $errno = <$read>;
+        return $pid if !defined $errno;
+        waitpid $pid, 0;
+        $! = $errno;
+        die "cannot run $command[0]: $!\n";
+    }
+
+    my $pid = start($^X, '-e', 'print "a program in a new network\n"');
+    waitpid $pid, 0;
+    eval { start('/no/such/program') } or print $@;
+
+=head2 A pidfd
+
+A pidfd becomes readable when its process ends (Linux 5.3), so that it fits
+into an event loop, and its number is not reused as process ids are.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    my $pid = Linux::Clone::clone sub {
+        select undef, undef, undef, 0.2;
+        return 5;
+    }, 0, Linux::Clone::PIDFD | SIGCHLD, my $pidfd;
+    die "clone: $!\n" if $pid == -1;
+
+    my $ready = '';
+    vec($ready, $pidfd, 1) = 1;
+    my $found = select $ready, undef, undef, 30;
+    print $found == 1 ? "it has ended\n" : "it runs\n";
+    POSIX::close($pidfd);
+
+    waitpid $pid, 0;
+    print "exit status ", $? >> 8, "\n";
+
+=head2 A private /tmp
+
+This one needs root. Many systems share mounts among namespaces, so that
+propagation has to be turned off before something is mounted that the others
+shall not see. An unprivileged user gets "Operation not permitted".
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+
+    sub mount {
+        system('mount', @_) == 0 or die "mount @_ failed\n";
+    }
+
+    Linux::Clone::unshare Linux::Clone::NEWNS and die "unshare: $!\n";
+    mount('--make-rprivate', '/');
+    mount('-t', 'tmpfs', 'tmpfs', '/tmp');
+
+    opendir my $tmp, '/tmp' or die "/tmp: $!\n";
+    my @files = grep { !/^\.\.?$/ } readdir $tmp;
+    print "files in /tmp: ", scalar @files, "\n";
+
+=head1 DIFFERENCES FROM 0.01
+
+What 0.01 had is still here, under the same names.
+
+=over 4
+
+=item *
+
+The prototype of unshare is C<@>, not C<$>: C<unshare A | B> is
+C<unshare(A | B)>. 1.3 has this too.
+
+=item *
+
+VM without VFORK croaks, where 0.01 let both processes loose on one
+interpreter. VM with VFORK, SETTLS, CHILD_SETTID and CHILD_CLEARTID croak as
+not implemented.
+
+=item *
+
+The exit status is what the coderef returned; 0.01 evaluated it twice and gave
+another one. An exception, C<exit> and C<last> in the coderef end the child
+and nothing else.
+
+=item *
+
+The stack has a guard page, is not executable, and is unmapped; 0.01 lost 4 MB
+with each call. Sizes that cannot work are raised.
+
+=item *
+
+C<$ptid> receives the thread id; 0.01 passed the kernel the address of the
+scalar itself. Six arguments are accepted, as 0.01 only said.
+
+=item *
+
+Arguments are checked before anything is created, buffered output is flushed
+first, and signals are blocked meanwhile.
+
+=item *
+
+New are NEWCGROUP, NEWTIME, PIDFD, PARENT and CSIGNAL, and that functions and
+flags can be imported.
+
+=back
+
+Of what 1.3 has, setns, pivot_root, kcmp, configure_loopback and the constants
+KCMP_* and NS_* are not here.
+
+=head1 SEE ALSO
+
+L<clone(2)>, L<unshare(2)>, L<namespaces(7)>, L<user_namespaces(7)>,
+L<pid_namespaces(7)>, L<mount_namespaces(7)>, L<capabilities(7)>, L<wait(2)>,
+L<pidfd_open(2)>
+
+L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
+
+=head1 AUTHORS
+
+The Linux::Clone developers
+
+=head1 LICENSE
+
+This is free software. You may use, change and pass it on under the same terms
+as Perl itself.
+
+=cut
