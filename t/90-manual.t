@@ -1,0 +1,241 @@
+# The manual: its form, its programs, and what it says of messages.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest;
+use Linux::Clone qw(:flags);
+use Pod::Checker ();
+use POSIX qw(EPERM SIGCHLD);
+
+my $file = $INC{'Linux/Clone.pm'};
+my ($pod) = slurp($file) =~ /^__END__\n(.*)/ms;
+ok defined $pod, 'the manual follows the code' or BAIL_OUT("no manual in $file");
+
+# ---- form ----
+
+{
+    my $report = '';
+    open my $out, '>', \$report or die $!;
+    my $checker = Pod::Checker->new(-warnings => 2);
+    $checker->parse_from_file($file, $out);
+    is $checker->num_errors,   0, 'podchecker has no error';
+    is $checker->num_warnings, 0, 'and no warning';
+    diag $report if $report !~ /\A\s*\z/;
+}
+
+# man indents verbatim lines by seven columns.
+my @wide = grep { /^\s/ ? length > 73 : length > 78 && !/^=item/ } split /\n/, $pod;
+is_deeply \@wide, [], 'no line is too wide for 80 columns';
+ok $pod !~ /\t|[^\x0a\x20-\x7e]/, 'no tabs, plain ASCII';
+like $pod, qr/^This is the manual of version \Q$Linux::Clone::VERSION\E\.$/m, 'it is the manual of this version';
+for my $section ('NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'FUNCTIONS', 'FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'EXPORTS',
+    'DIAGNOSTICS', 'CAVEATS', 'COOKBOOK', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE')
+{
+    like $pod, qr/^=head1 \Q$section\E$/m, "it has $section";
+}
+
+# ---- programs ----
+
+# The programs below a heading: verbatim paragraphs in a row are one.
+sub programs {
+    my ($text) = @_;
+    my (@programs, $open);
+    for my $paragraph (split /\n{2,}/, $text =~ s/\A\n+//r) {
+        if ($paragraph !~ /^ /) {
+            undef $open;
+            next;
+        }
+        push @programs, '' if !$open;
+        $open = 1;
+        $programs[-1] .= "$paragraph\n\n";
+    }
+    return @programs;
+}
+
+# Why mapping the user, or mounting /proc, is refused in a child with these flags; '' if it is not.
+sub refused {
+    my ($flags, $mount) = @_;
+    my ($uid, $gid) = ($>, $) + 0);
+    return result(sub {
+        eval { write_maps($uid, $gid); 1 } or return "the kernel refuses a map: $@";
+        my $said = $mount ? `{ mount --make-rprivate / && mount -t proc proc /proc; } 2>&1` : '';
+        return $said eq '' ? '' : "the kernel refuses to mount /proc: $said";
+    }, $flags);
+}
+
+# For each recipe: the flags that it needs, what else it needs, and all its output.
+my %recipes = (
+    'SYNOPSIS' => {
+        flags  => CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
+        output => qr/\AI am process 1, my parent is 0\nexit status 77\n\z/,
+    },
+    'Arguments and results'      => { flags => 0, output => qr/\Athe sum is 55\nexit status 0\n\z/ },
+    'Waiting for any child'      => { flags => 0, output => qr/\Aexit status 3\nkilled by signal 9\n\z/ },
+    'A network namespace'        => {
+        flags  => CLONE_NEWUSER | CLONE_NEWNET,
+        # modules for tunnels may add devices of theirs to each namespace
+        output => qr/\A(?:interface (?:tunl|gre|gretap|erspan|sit|ip6tnl|ip6gre|ip_vti|ip6_vti)0\n)*interface lo\n(?:interface \w+0\n)*\z/,
+    },
+    'Root in a user namespace'   => {
+        flags  => CLONE_NEWUSER,
+        map    => 1,
+        output => qr/\Ainside: user 0, group 0\noutside: as before\n\z/,
+    },
+    'A PID namespace with an init' => {
+        flags  => CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS,
+        map    => 1,
+        mount  => 1,
+        tool   => 'mount',
+        output => qr/\AI am 1, reaped 2, still here: 1\n\z/,
+    },
+    'A host name'                => {
+        flags  => CLONE_NEWUSER | CLONE_NEWUTS,
+        map    => 1,
+        tool   => 'hostname',
+        output => qr/\Ainside: nest\noutside: as before\n\z/,
+    },
+    'Running a program'          => {
+        flags  => CLONE_NEWUSER | CLONE_NEWNET,
+        output => qr{\Aa program in a new network\ncannot run /no/such/program: No such file or directory\n\z},
+    },
+    'A pidfd'                    => { flags => 0, pidfd => 1, output => qr/\Ait has ended\nexit status 5\n\z/ },
+    'A private /tmp'             => {
+        flags  => CLONE_NEWNS,
+        root   => 1,
+        tool   => 'mount',
+        output => qr{\Afiles in /tmp: 0\n\z},
+    },
+);
+
+my ($synopsis) = $pod =~ /^=head1 SYNOPSIS\n(.*?)^=head1/ms;
+my ($cookbook) = $pod =~ /^=head1 COOKBOOK\n(.*?)^=head1/ms;
+my ($before, @sections) = split /^=head2 (.*)\n/m, $cookbook;
+is_deeply [ programs($before) ], [], 'no program in COOKBOOK is without a title';
+my @titles = @sections[ grep { $_ % 2 == 0 } 0 .. $#sections ];
+is_deeply [ sort 'SYNOPSIS', @titles ], [ sort keys %recipes ], 'each recipe has an expectation';
+
+@sections = ('SYNOPSIS', $synopsis, @sections);
+while (my ($title, $text) = splice @sections, 0, 2) {
+    my @programs = programs($text);
+    is @programs, 1, "$title: one program";
+    my $recipe = $recipes{$title} or next;
+    SKIP: {
+        my $flags = $recipe->{flags};
+        if ($recipe->{root}) {
+            like $text, qr/^This one needs root\./m, "$title: it says that it needs root";
+            if ($> != 0) {
+                my ($output, $status) = perl_output($programs[0]);
+                is $status >> 8, EPERM, "$title: refused to an unprivileged user: EPERM";
+                is $output, "unshare: Operation not permitted\n", "$title: and says so";
+                next;
+            }
+        }
+        if ($recipe->{tool}) {
+            my @found = grep { -x "$_/$recipe->{tool}" } split /:/, $ENV{PATH} // '';
+            skip "there is no program $recipe->{tool}", 2 if !@found;
+        }
+        needs($flags, 2) if $flags;
+        if ($recipe->{map}) {
+            my $refusal = refused($flags, $recipe->{mount});
+            skip $refusal, 2 if $refusal ne '';
+        }
+        if ($recipe->{pidfd}) {
+            my $pid = Linux::Clone::clone(sub { 0 }, 0, CLONE_PIDFD | SIGCHLD, my $fd);
+            skip 'the kernel refuses PIDFD: errno ' . ($! + 0) . " ($!)", 2 if $pid == -1;
+            POSIX::close($fd);
+            waitpid $pid, 0;
+        }
+        my ($output, $status) = perl_output($programs[0]);
+        like $output, $recipe->{output}, "$title: its output";
+        is $status, 0, "$title: its exit status";
+    }
+}
+
+# ---- messages ----
+
+sub croak_of {
+    my ($code) = @_;
+    return eval { $code->(); 1 } ? 'no exception' : $@;
+}
+
+sub clone_with {
+    my @arguments = @_;
+    return sub { &Linux::Clone::clone(@arguments) };
+}
+
+my $clone = 'Linux::Clone::clone';
+my $unshare = 'Linux::Clone::unshare';
+sub nothing { 0 }
+my $code = \&nothing;
+
+# For each message: what brings it about, once or more. A string is a program whose output it is.
+my %messages = (
+    "$clone: \$coderef must be a CODE reference or the name of a defined sub, not %s" =>
+        [ map { clone_with($_, 0, SIGCHLD) } undef, 'undefined', [], \&undefined, bless({}, 'Some') ],
+    "$clone: \$stacksize must be an integer, not %s" =>
+        [ map { clone_with($code, $_, SIGCHLD) } '4k', 1.5, \1, *STDOUT, 9**9**9 ],
+    "$clone: \$flags must be an integer, not %s" => [ map { clone_with($code, 0, $_) } undef, 'NEWNS', 1.5, \1, *STDOUT, 9**9**9 ],
+    "$unshare: \$flags must be an integer, not %s" =>
+        [ map { my $flags = $_; sub { Linux::Clone::unshare($flags) } } undef, 'NEWNS', 1.5, \1, *STDOUT, 9**9**9 ],
+    "$clone: \$stacksize is negative: %d"     => [ clone_with($code, -1, SIGCHLD) ],
+    "$clone: \$flags is out of range: %s"     => [ clone_with($code, 0, 1e30) ],
+    "$unshare: \$flags is out of range: %s"   => [ sub { Linux::Clone::unshare(1e30) } ],
+    "$clone: \$flags has bits above the 32 that clone(2) reads: %#x" => [ map { clone_with($code, 0, $_) } 1 << 32, -1 ],
+    "$clone: the exit signal in \$flags is %d, but signals end at 64" => [ clone_with($code, 0, 65) ],
+    "$clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare" => [ clone_with($code, 0, CLONE_NEWTIME) ],
+    "$clone: VM without VFORK would run two processes in one interpreter at once; leave VM out" =>
+        [ clone_with($code, 0, CLONE_VM | SIGCHLD) ],
+    "$clone: VM with VFORK is not implemented; leave VM out" => [ clone_with($code, 0, CLONE_VM | CLONE_VFORK | SIGCHLD) ],
+    "$clone: %s is not implemented" =>
+        [ map { clone_with($code, 0, $_ | SIGCHLD) } CLONE_SETTLS, CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID ],
+    "$clone: \$ptid cannot be assigned to: it is read-only (%s)" => [ sub { Linux::Clone::clone($code, 0, SIGCHLD, 5) } ],
+    "$clone: PIDFD needs \$ptid: it receives the descriptor" => [ clone_with($code, 0, CLONE_PIDFD | SIGCHLD) ],
+    "Usage: $clone(coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef)" =>
+        [ clone_with(), clone_with($code, 0), clone_with($code, 0, SIGCHLD, undef, undef, undef, undef) ],
+    "Usage: $unshare(flags)" => [ sub { Linux::Clone::unshare() }, sub { Linux::Clone::unshare(0, 0) } ],
+    '"%s" is not exported by the Linux::Clone module' => ['use Linux::Clone qw(NEWNS)'],
+    'Linux::Clone object version %s does not match bootstrap parameter %s' =>
+        [ sub { XSLoader::load('Linux::Clone', '99.000') } ],
+    'Unable to flush stdout: %s' =>
+        ['open STDOUT, ">", "/dev/full" or die $!; exec $^X, (map { "-I$_" } @INC), "-MLinux::Clone", "-e",
+            q{my $pid = Linux::Clone::clone(sub { print "x"; 0 }, 0, 17); waitpid $pid, 0; exit 0}'],
+);
+
+my ($diagnostics) = $pod =~ /^=head1 DIAGNOSTICS\n(.*?)^=head1/ms;
+my @items = $diagnostics =~ /^=item (.*)$/mg;
+is_deeply [ sort @items ], [ sort keys %messages ], 'each message of the manual is brought about here';
+
+for my $item (@items) {
+    my $pattern = join '', map { /^%/ ? { '%s' => '.+', '%d' => '-?\d+', '%#x' => '0x[0-9a-f]+' }->{$_} : quotemeta }
+        split /(%s|%d|%#x)/, $item;
+    for my $cause (@{ $messages{$item} || [] }) {
+        if (ref $cause) {
+            like croak_of($cause), qr/^$pattern at (?:\Q$0\E|\S+XSLoader\.pm) line \d+\.$/m, $item;
+        }
+        else {
+            my ($output) = perl_output($cause);
+            like $output, qr/^$pattern\b/m, $item;
+        }
+    }
+}
+ok !eval 'Linux::Clone::clone($code)', 'too few arguments when perl compiles';
+like $@, qr/^Not enough arguments for Linux::Clone::clone at /, "are perl's own error";
+
+# The other way round: what the sources say is in the manual.
+for my $source ('args', 'flags') {
+    my $rust = slurp("$FindBin::Bin/../src/$source.rs");
+    $rust =~ s{^\s*//.*$}{}mg;
+    my @said = map { s/\\\n\s*//gr } $rust =~ /"((?:[^"\\]|\\.)*)"/sg;
+    my @missing;
+    for my $text (grep { / / } @said) {
+        my $message = $text =~ s/^Linux::Clone::\S+: //r;
+        next if $message =~ /^\{\w+\}$/;
+        my $pattern = join '.+', map { quotemeta } split /\{[^}]*\}/, $message, -1;
+        push @missing, $text if !grep { /^Linux::Clone::(?:clone|unshare): $pattern$/ } @items;
+    }
+    is_deeply \@missing, [], "each message of src/$source.rs is in the manual";
+}
+
+done_testing;
