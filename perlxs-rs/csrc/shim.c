@@ -486,12 +486,13 @@ static void S_code(pTHX_ void *arg)
     if (SvROK(sv)) {
         if (SvAMAGIC(sv))
             sv = amagic_deref_call(sv, to_cv_amg);
-        if (SvTYPE(SvRV(sv)) == SVt_PVCV)
-            cv = (CV *)SvRV(sv);
+        sv = SvRV(sv);
     }
+    if (SvTYPE(sv) == SVt_PVCV)
+        cv = (CV *)sv;
     else if (isGV_with_GP(sv))
         cv = GvCVu((GV *)sv);
-    else if (SvPOK(sv) && SvCUR(sv) > 0)
+    else if (sv == c->sv && SvPOK(sv) && SvCUR(sv) > 0)
         cv = get_cvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv));
     *c->out = cv && S_is_callable(aTHX_ cv) ? SvREFCNT_inc_simple_NN((SV *)cv) : NULL;
 }

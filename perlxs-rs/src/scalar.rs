@@ -172,7 +172,8 @@ impl Scalar {
     }
 
     /// The code that this is or names: a CODE reference, an object that overloads `&{}`, a glob
-    /// with a sub, the name of a defined sub. `None` for anything else.
+    /// with a sub or a reference to one, the name of a defined sub (perlapi: `sv_2cv`, but for
+    /// names, which it does not define). `None` for anything else.
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
     pub fn code(&self) -> Result<Option<Code>> {

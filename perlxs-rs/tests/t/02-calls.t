@@ -24,6 +24,7 @@ is call(\&named, 3), 'named 3', 'a reference to a named sub';
 is call('named', 3), 'named 3', 'its name';
 is call('main::named', 3), 'named 3', 'its full name';
 is call(*named, 3), 'named 3', 'its glob';
+is call(\*named, 3), 'named 3', 'a reference to its glob';
 is call((bless \(my $x = 'x'), 'Code'), 4), 'overloaded 4 x', 'an object';
 is call(\&count, 1 .. 3), 3, 'an XSUB';
 is call(\&Loading::stub), 'autoloaded Loading::stub', 'a stub with an AUTOLOAD';
@@ -37,7 +38,7 @@ is_deeply [ map { call(sub { $_[0] * 2 }, $_) } 1 .. 3 ], [ 2, 4, 6 ], 'in a map
 is call(sub { call(sub { call(sub { 'deep' }) }) }), 'deep', 'nested';
 
 for ([ undef, 'undef' ], [ 5, '5' ], [ '', 'the string ""' ], [ 'nosuch', 'the string "nosuch"' ],
-    [ [], 'a reference to an ARRAY' ], [ \*named, 'a reference to a GLOB' ],
+    [ [], 'a reference to an ARRAY' ], [ \*STDERR, 'a reference to a GLOB' ], [ \'named', 'a reference to a SCALAR' ],
     [ \&undefined, 'a reference to a CODE' ], [ *STDERR, 'the glob *main::STDERR' ])
 {
     my ($value, $text) = @$_;
