@@ -4,13 +4,14 @@ package CloneTest;
 
 use strict;
 use warnings;
+no warnings 'portable';    # addresses have more than 32 bits
 
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings descriptors write_maps);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps);
 
 alarm 120;
 
@@ -108,6 +109,28 @@ sub slurp {
 # The lines of /proc/self/maps.
 sub mappings {
     return split /\n/, slurp('/proc/self/maps');
+}
+
+# The number of stacks that are mapped: one page without access below one with read and write.
+sub stacks {
+    my ($n, $guard) = (0);
+    for (mappings()) {
+        my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
+        $n++ if defined $guard && $guard eq $from && $access eq 'rw-p';
+        $guard = $access eq '---p' && hex($to) - hex($from) == POSIX::sysconf(POSIX::_SC_PAGESIZE()) ? $to : undef;
+    }
+    return $n;
+}
+
+# The number of this process's children, zombies too.
+sub children {
+    my $n = 0;
+    opendir my $proc, '/proc' or die "/proc: $!";
+    for my $pid (grep { /^\d+$/ } readdir $proc) {
+        my $stat = eval { slurp("/proc/$pid/stat") } // next;
+        $n++ if $stat =~ /^\d+ \(.*\) \S (\d+)/s && $1 == $$;
+    }
+    return $n;
 }
 
 # The number of open descriptors.

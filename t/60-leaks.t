@@ -1,0 +1,69 @@
+# Nothing is left behind: 20,000 clones in one process, and the calls that fail.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest;
+use POSIX qw(SIGCHLD);
+use Time::HiRes ();
+
+sub vm { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\d+) kB/m ? $1 : die $name }
+
+# Runs the code and tells what there is more of: kB of address space, mappings, descriptors,
+# children. A scalar that each of 10,000 calls leaves behind takes address space, too.
+sub growth {
+    my ($n, $code) = @_;
+    my $measure = sub { return (vm('VmSize'), scalar(mappings()), descriptors(), children()) };
+    $measure->(), $code->() for 1 .. 20;
+    my @before = $measure->();
+    $code->() for 1 .. $n;
+    my @after = $measure->();
+    return join ' ', map { $after[$_] - $before[$_] } 0 .. $#before;
+}
+
+my $flat = '0 0 0 0';
+{
+    my @times = (0) x 21;
+    my $turn = 0;
+    my $grown = growth(20_000, sub {
+        my $start = Time::HiRes::time();
+        my $pid = Linux::Clone::clone(sub { $start ? 0 : 1 }, 0, SIGCHLD, my $ptid);
+        waitpid $pid, 0;
+        die "status $?" if $?;
+        $times[ $turn++ / 1000 ] += Time::HiRes::time() - $start;
+    });
+    is $grown, $flat, '20,000 clones: no address space, mapping, descriptor, child or scalar more';
+    note sprintf 'the first thousand: %.3f ms each, the last: %.3f ms', $times[0], $times[19];
+}
+my %failing = (
+    'no coderef'         => sub { eval { Linux::Clone::clone([], 0, SIGCHLD); 1 } and die },
+    'a bad stack size'   => sub { eval { Linux::Clone::clone(sub { 0 }, 'x', SIGCHLD); 1 } and die },
+    'too large a stack'  => sub { Linux::Clone::clone(sub { 0 }, 1 << 60, SIGCHLD) == -1 or die },
+    'bad flags'          => sub { eval { Linux::Clone::clone(sub { 0 }, 0, 'x'); 1 } and die },
+    'refused flags'      => sub { eval { Linux::Clone::clone(sub { 0 }, 0, Linux::Clone::VM); 1 } and die },
+    'what clone refuses' => sub { Linux::Clone::clone(sub { 0 }, 0, Linux::Clone::SIGHAND | SIGCHLD) == -1 or die },
+    'a read-only $ptid'  => sub { eval { Linux::Clone::clone(sub { 0 }, 0, SIGCHLD, 5); 1 } and die },
+    'no arguments'       => sub { eval { &Linux::Clone::clone(); 1 } and die },
+    'unshare'            => sub { Linux::Clone::unshare(0) == 0 or die },
+    'a refused unshare'  => sub { Linux::Clone::unshare(1 << 40) == -1 or die },
+    'a bad unshare'      => sub { eval { Linux::Clone::unshare([]); 1 } and die },
+);
+for my $what (sort keys %failing) {
+    is growth(10_000, $failing{$what}), $flat, $what;
+}
+my %kinds = (
+    'a closure'    => sub { my @big = (1) x 100; status(sub { scalar @big }) eq 'exit 100' or die },
+    'an exit'      => sub { status(sub { exit 3 }) eq 'exit 3' or die },
+    'a killed one' => sub { status(sub { kill KILL => $$ }) eq 'signal 9' or die },
+    '$ptid'        => sub { my $pid = Linux::Clone::clone(sub { 0 }, 0, SIGCHLD, my $ptid); waitpid $pid, 0; $ptid == $pid or die },
+    'a pidfd'      => sub { my $pid = Linux::Clone::clone(sub { 0 }, 0, SIGCHLD | Linux::Clone::PIDFD, my $fd); waitpid $pid, 0; POSIX::close($fd) or die },
+    'a small stack' => sub { status(sub { 0 }, 0, 1) eq 'exit 0' or die },
+    'a name'       => sub { my $pid = Linux::Clone::clone('named', 0, SIGCHLD); waitpid $pid, 0; $? and die },
+);
+sub named { 0 }
+for my $what (sort keys %kinds) {
+    is growth(200, $kinds{$what}), $flat, $what;
+}
+
+done_testing;
