@@ -1,15 +1,19 @@
 //! Starting a child, and the child's half.
 //!
-//! The child is a copy of the process with one thread, the caller's. Between clone(2) and the
-//! coderef it does nothing that takes a lock which another thread may have held when it was
-//! copied: no allocation, no output. perl's own locks were held by the caller and are released
-//! first. It never returns into the caller's frames, which it has a copy of: nothing unwinds past
-//! `trampoline`.
+//! The child is a copy of the process with one thread, the caller's. It never returns into the
+//! caller's frames, which it has a copy of: nothing unwinds past `trampoline`.
+//!
+//! Between clone(2) and the coderef it does nothing that takes a lock which another thread may
+//! have held when it was copied: no allocation, no output. perl's own locks were held by the
+//! caller and are released first. Those of the C library only its fork(3) can hold; so if there
+//! are other threads, the child first passes through them, with a deadline, and one that cannot
+//! ends and is started anew ([`start`]).
 
 #![allow(unsafe_code)]
 
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use libc::{c_int, c_void, pid_t};
 use perlxs::{Call, Code, MainEnd, MainOptions};
@@ -18,7 +22,7 @@ use crate::args::CloneRequest;
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::stack::ChildStack;
-use crate::sys;
+use crate::sys::{self, SharedWord};
 
 /// The exit status of a child whose start failed on our side.
 const FAILED: c_int = 255;
@@ -31,18 +35,37 @@ pub(crate) struct Started {
     pub(crate) pidfd: Option<OwnedFd>,
 }
 
+/// What a child that may have copied a held lock says of it in a [`SharedWord`].
+mod locks {
+    /// All are free: the coderef runs.
+    pub(super) const FREE: u32 = 1;
+    /// One was held, and is for ever; this child is of no use.
+    pub(super) const HELD: u32 = 2;
+}
+
+/// How long a child may take to pass through the C library's locks, at the first try; twice as
+/// long at each further one. A lock is held for microseconds, so that two unlucky copies in a row
+/// are rare; but a busy machine may let a child wait.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often a child is tried.
+const TRIES: u32 = 8;
+
 /// What the child needs of its parent.
 struct Birth<'a, 'c> {
     call: &'a Call<'c>,
     code: &'a Code,
     options: MainOptions,
     tid_address: Option<*mut pid_t>,
+    /// Where to say that the C library's locks are free, and in what time.
+    locks: Option<(&'a SharedWord, Duration)>,
 }
 
 /// Starts the child that `request` describes; `errno` is the `$!` it starts with.
 ///
-/// Returns `Err` with what mmap(2) or clone(2) refused, or if flushing runs perl code that dies;
-/// then there is no child.
+/// Returns `Err` with what mmap(2) or clone(2) refused, with EAGAIN if other threads held the C
+/// library's locks each time it was tried, or if flushing runs perl code that dies; then there is
+/// no child.
 pub(crate) fn start(
     call: &Call<'_>,
     request: &CloneRequest,
@@ -50,6 +73,29 @@ pub(crate) fn start(
 ) -> Result<Started, Error> {
     call.perl().flush_all()?;
     let stack = ChildStack::new(request.stack_size)?;
+    if sys::thread_count() == Some(1) {
+        return start_on(&stack, call, request, errno, None);
+    }
+    let word = SharedWord::new()?;
+    for patience in (0..TRIES).map(|n| PATIENCE * (1 << n)) {
+        let child = start_on(&stack, call, request, errno, Some((&word, patience)))?;
+        // A child that says nothing at all was stopped or killed by somebody: it is the caller's.
+        if word.wait(patience + Duration::from_secs(1)) != locks::HELD {
+            return Ok(child);
+        }
+        sys::reap(child.pid);
+        word.set(0);
+    }
+    Err(Error::Errno(libc::EAGAIN))
+}
+
+fn start_on(
+    stack: &ChildStack,
+    call: &Call<'_>,
+    request: &CloneRequest,
+    errno: c_int,
+    locks: Option<(&SharedWord, Duration)>,
+) -> Result<Started, Error> {
     let mut birth = Birth {
         call,
         code: &request.code,
@@ -58,6 +104,7 @@ pub(crate) fn start(
             keep_descriptors: request.flags.contains(CloneFlags::FILES),
         },
         tid_address: sys::tid_address(),
+        locks,
     };
     // The kernel stores the thread id or the pidfd here, as the flags say.
     let mut stored: c_int = -1;
@@ -89,6 +136,10 @@ extern "C" fn trampoline(birth: *mut c_void) -> c_int {
         if let Some(address) = birth.tid_address {
             // SAFETY: this process is a copy of the one that asked for it.
             unsafe { sys::adopt_tid_address(address) };
+        }
+        if let Some((word, patience)) = birth.locks {
+            sys::within(patience, word, locks::HELD, sys::pass_through_locks);
+            word.set(locks::FREE);
         }
         // SAFETY: a copy with its own memory, started under the fork locks, which ends below.
         unsafe { birth.call.run_main(birth.code, birth.options) }

@@ -2,6 +2,10 @@
 
 #![allow(unsafe_code)]
 
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
 use libc::{c_int, c_long, c_ulong, c_void, pid_t};
 
 use crate::error::Error;
@@ -60,8 +64,8 @@ pub(crate) unsafe fn clone(
             flags,
             arg,
             parent_tid,
-            std::ptr::null_mut::<c_void>(),
-            std::ptr::null_mut::<c_int>(),
+            ptr::null_mut::<c_void>(),
+            ptr::null_mut::<c_int>(),
         )
     };
     match pid {
@@ -89,7 +93,7 @@ pub(crate) fn exit(status: c_int) -> ! {
 /// PR_GET_TID_ADDRESS). It counts only if this thread's id stands there: other C libraries keep
 /// something else at that address.
 pub(crate) fn tid_address() -> Option<*mut pid_t> {
-    let mut address: *mut pid_t = std::ptr::null_mut();
+    let mut address: *mut pid_t = ptr::null_mut();
     // SAFETY: the kernel writes one pointer to `address`.
     let known = unsafe {
         libc::prctl(
@@ -120,4 +124,173 @@ pub(crate) unsafe fn adopt_tid_address(address: *mut pid_t) {
 fn gettid() -> pid_t {
     // SAFETY: touches no memory. Not libc's function: glibc has it since 2.30 only.
     unsafe { libc::syscall(libc::SYS_gettid) as pid_t }
+}
+
+/// Reaps a child, whatever its exit signal (waitpid(2), __WALL); one that is not ours is left.
+pub(crate) fn reap(pid: pid_t) {
+    // SAFETY: a null status is allowed.
+    while unsafe { libc::waitpid(pid, ptr::null_mut(), libc::__WALL) } == -1
+        && errno() == libc::EINTR
+    {}
+}
+
+/// The number of this process's threads, by proc(5); `None` if that cannot be told.
+pub(crate) fn thread_count() -> Option<u64> {
+    // SAFETY: all zeros is a valid `stat`.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a C string, and a place for the answer.
+    match unsafe { libc::stat(c"/proc/self/task".as_ptr(), &raw mut stat) } {
+        // a directory has two links and one for each directory in it: the threads
+        0 => (stat.st_nlink as u64).checked_sub(2),
+        _ => None,
+    }
+}
+
+/// Takes and gives back the locks of the C library that its fork(3) takes: those of malloc, of
+/// stdio and of the dynamic loader. Blocks as long as one of them is held.
+pub(crate) fn pass_through_locks() {
+    // SAFETY: touches nothing but the C library's own state. mallinfo goes through all arenas.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallinfo()
+    };
+    let mut byte = [0u8; 1];
+    // SAFETY: opens a stream on a buffer that outlives it, and closes it.
+    unsafe {
+        let stream = libc::fmemopen(byte.as_mut_ptr().cast(), 1, c"r".as_ptr());
+        if !stream.is_null() {
+            libc::fclose(stream);
+        }
+    }
+    // SAFETY: all zeros is a valid `Dl_info`; the address is one of this library.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        libc::dladdr(pass_through_locks as *const c_void, &raw mut info);
+    }
+}
+
+/// A word of memory that this process shares with the children it starts (mmap(2), futex(2)).
+#[derive(Debug)]
+pub(crate) struct SharedWord(NonNull<AtomicU32>);
+
+impl SharedWord {
+    /// One that holds 0.
+    pub(crate) fn new() -> Result<Self, Error> {
+        // SAFETY: a new mapping, placed by the kernel, touches nothing that exists.
+        let page = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                size_of::<AtomicU32>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(page.cast()) {
+            Some(word) if page != libc::MAP_FAILED => Ok(SharedWord(word)),
+            _ => Err(last_error()),
+        }
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the mapping lives as long as this value; all of it is zero at first.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Stores a value and wakes who waits.
+    pub(crate) fn set(&self, value: u32) {
+        self.word().store(value, Ordering::Release);
+        // SAFETY: the address is a mapped word.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.0.as_ptr(),
+                libc::FUTEX_WAKE,
+                c_int::MAX,
+            );
+        }
+    }
+
+    /// Waits until it holds something else than 0, but no longer than `patience`; what it holds
+    /// then.
+    pub(crate) fn wait(&self, patience: Duration) -> u32 {
+        let end = Instant::now() + patience;
+        loop {
+            let value = self.word().load(Ordering::Acquire);
+            let left = end.saturating_duration_since(Instant::now());
+            if value != 0 || left.is_zero() {
+                return value;
+            }
+            let timeout = libc::timespec {
+                tv_sec: left.as_secs() as libc::time_t,
+                tv_nsec: left.subsec_nanos() as c_long,
+            };
+            // SAFETY: the address is a mapped word; the kernel reads the timeout.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.0.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    0 as c_int,
+                    &raw const timeout,
+                );
+            }
+        }
+    }
+}
+
+impl Drop for SharedWord {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<AtomicU32>()) };
+    }
+}
+
+/// Runs `work`; a process that has not done it within `limit` sets `word` to `late` and ends.
+///
+/// For a new process of one thread, all signals blocked, without a timer or a SIGALRM of its own
+/// (setitimer(2)).
+pub(crate) fn within(limit: Duration, word: &SharedWord, late: u32, work: impl FnOnce()) {
+    static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+    static LATE: AtomicU32 = AtomicU32::new(0);
+
+    extern "C" fn end(_: c_int) {
+        if let Some(word) = NonNull::new(WORD.load(Ordering::Acquire)) {
+            let word = std::mem::ManuallyDrop::new(SharedWord(word));
+            word.set(LATE.load(Ordering::Acquire));
+        }
+        exit_now(255)
+    }
+
+    let timer = |value: Duration| libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: value.as_secs() as libc::time_t,
+            tv_usec: value.subsec_micros() as libc::suseconds_t,
+        },
+    };
+    WORD.store(word.0.as_ptr(), Ordering::Release);
+    LATE.store(late, Ordering::Release);
+    // SAFETY: valid structs; `end` does nothing but what signal-safety(7) allows, and the word
+    // outlives this call.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let mut before: libc::sigaction = std::mem::zeroed();
+        let mut alarm: libc::sigset_t = std::mem::zeroed();
+        action.sa_sigaction = end as extern "C" fn(c_int) as libc::sighandler_t;
+        libc::sigemptyset(&raw mut alarm);
+        libc::sigaddset(&raw mut alarm, libc::SIGALRM);
+
+        libc::sigaction(libc::SIGALRM, &raw const action, &raw mut before);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const alarm, ptr::null_mut());
+        libc::setitimer(libc::ITIMER_REAL, &timer(limit), ptr::null_mut());
+        work();
+        libc::setitimer(libc::ITIMER_REAL, &timer(Duration::ZERO), ptr::null_mut());
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const alarm, ptr::null_mut());
+        libc::sigaction(libc::SIGALRM, &raw const before, ptr::null_mut());
+    }
 }

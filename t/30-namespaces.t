@@ -39,18 +39,6 @@ SKIP: {
         'with its rights';
     is $>, $uid, 'the caller stays who it is';
 }
-SKIP: {
-    needs(namespace_flags(Linux::Clone::NEWUTS), 2);
-    my ($uid, $gid, $host) = ($>, $) + 0, (POSIX::uname)[1]);
-    is result(sub {
-        write_maps($uid, $gid) if namespace_flags(0);
-        open my $name, '>', '/proc/sys/kernel/hostname' or return "refused: $!";
-        syswrite $name, 'inside';
-        return (POSIX::uname)[1];
-    }, namespace_flags(Linux::Clone::NEWUTS)), 'inside', 'NEWUTS: a host name of its own';
-    is((POSIX::uname)[1], $host, 'the one outside stays');
-}
-
 # ---- shared or not ----
 
 sub chdir_after { my ($flags) = @_; my $old = Cwd::getcwd(); my $tmp = Cwd::realpath(File::Temp::tempdir(CLEANUP => 0));

@@ -164,7 +164,7 @@ none is named.
 =item EAGAIN
 
 clone: too many processes, by a limit of the user (RLIMIT_NPROC), of the
-control group or of the system.
+control group or of the system. Also as L</THREADS> says.
 
 =item EINVAL
 
@@ -469,14 +469,22 @@ exists, with its interpreter and its C<< threads->tid >>; C<exit> there ends
 the child, not some thread. perl's own locks are held around the call, just as
 perl's C<fork> holds them, so that the child finds perl consistent.
 
-The C library does less for clone(2) than for fork(3). glibc's fork(3) takes
-the locks of malloc and of stdio first, recent versions that of the dynamic
-loader too, and sets them free in the child; and it runs the handlers of
-pthread_atfork(3). clone(2) does none of this. If I<another> thread is inside
-of malloc, stdio or the loader at that instant, a lock may stay held in the
-child for ever, and the child hangs when it needs it. A process with one
-thread cannot meet this. One with several, also if a library started them, is
-safest if the child execs soon, or if it uses C<fork> and then C<unshare>.
+The C library helps fork(3) more than clone(2). glibc's fork(3) holds the
+locks of malloc, of stdio and of the dynamic loader while the process is
+copied, so that no other thread can hold one in the copy for ever. For
+clone(2) nobody can do that from outside of glibc. So, where there are other
+threads, the child takes and gives back each of these locks before the coderef
+runs. One that has been copied while it was held stops the child; clone ends
+it within milliseconds and starts another, unseen but for an exit signal that
+finds no child. If eight in a row fail, clone fails with EAGAIN. A process
+with one thread, which most are, needs none of this.
+
+What glibc does for fork(3) and nobody does here: the handlers of
+pthread_atfork(3) do not run, so that a library that relies on them finds its
+own locks as they were; and locks of C<pthread_create> may be held, if another
+thread was starting a thread just then. Locks of XS modules, that of
+L<threads::shared> among them, can be held for ever in a child of fork, too. A
+child that soon calls C<exec> needs none of them.
 
 getpid(2) is right in the child. So is the thread id that the C library keeps
 for its own use, if the kernel can say where that is kept (prctl(2),

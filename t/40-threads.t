@@ -1,0 +1,109 @@
+# ithreads: clone in a thread, and threads around a clone.
+use strict;
+use warnings;
+use Config;
+
+BEGIN {
+    if (!$Config{useithreads}) {
+        print "1..0 # SKIP this perl has no ithreads\n";
+        exit 0;
+    }
+}
+use threads;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest;
+use File::Temp ();
+use POSIX qw(SIGCHLD);
+
+# What a program prints when its child is started by fork, and by clone.
+sub both {
+    my ($body) = @_;
+    my @seen = map {
+        my ($output, $status) = perl_output(<<"PERL");
+            use threads; use Linux::Clone; use POSIX (); \$| = 1;
+            my \$main = \$\$;
+            sub start { $_ }
+            $body
+PERL
+        "$output\[$status]";
+    } 'my $code = shift; my $p = fork; if (!$p) { POSIX::_exit($code->()) } return $p',
+        'Linux::Clone::clone($_[0], 0, 17)';
+    return @seen;
+}
+
+is(threads->create(sub { status(sub { 5 }) })->join, 'exit 5', 'clone in a thread');
+is(threads->create(sub { status(sub { exit 6 }) })->join, 'exit 6', 'exit in such a child');
+is(threads->create(sub { status(sub { local *STDERR; open STDERR, '>', '/dev/null'; $! = 0; die "x\n" }) })->join, 'exit 255', 'die in it');
+is(threads->create(sub { status(sub { exec $^X, '-e', 'exit 7' or 1 }) })->join, 'exit 7', 'exec in it');
+is(threads->create(sub { status(sub { threads->tid }) })->join =~ /^exit [1-9]/, 1, 'it knows its thread id');
+is(threads->create(sub { my $ptid; my $pid = Linux::Clone::clone(sub { 0 }, 0, SIGCHLD, $ptid); waitpid $pid, 0; $ptid == $pid })->join, 1, '$ptid in a thread');
+is status(sub { threads->create(sub { 8 })->join }), 'exit 8', 'a child that starts a thread';
+is status(sub { threads->create(sub { status(sub { 9 }) })->join =~ /(\d+)/ ? $1 : 0 }), 'exit 9', 'whose thread clones';
+
+# exit and die in the child of a thread, beside what fork does
+for my $body (
+    'threads->create(sub { my $p = start(sub { exit 3 }); waitpid $p, 0; print "status ", $? >> 8, "\n" })->join',
+    'END { print "END ", $$ == $main ? "main" : "child", "\n" } threads->create(sub { my $p = start(sub { exit 4 }); waitpid $p, 0; print "status ", $? >> 8, "\n" })->join',
+    'END { print "END ", $$ == $main ? "main" : "child", "\n" } my $p = start(sub { exit 5 }); waitpid $p, 0; print "status ", $? >> 8, "\n"',
+    'my $t = threads->create(sub { sleep 1 while 1 }); $t->detach; my $p = start(sub { exit 6 }); waitpid $p, 0; print "status ", $? >> 8, "\n"; POSIX::_exit(0)',
+    'my $o = bless []; sub DESTROY { print "DESTROY ", $$ == $main ? "main" : "child", "\n" } threads->create(sub { my $p = start(sub { exit 7 }); waitpid $p, 0; print "status ", $? >> 8, "\n" })->join',
+  )
+{
+    my @seen = both($body);
+    is $seen[1], $seen[0], "as fork does: $body";
+}
+
+# threads that run on while others clone
+{
+    my @workers = map {
+        threads->create(sub {
+            my ($n, @wrong) = (0);
+            for my $turn (1 .. 40) {
+                my $status = $turn;
+                my $end = status($turn % 2 ? sub { $status } : sub { exit $status });
+                push @wrong, "$end, not $status" if $end ne "exit $status";
+            }
+            return "@wrong";
+        });
+    } 1 .. 4;
+    is_deeply [ map { $_->join } @workers ], [ ('') x 4 ], 'four threads that clone at once';
+}
+
+# The child is copied while other threads hold the C library's locks: about one in a hundred of
+# these would wait for ever for a lock of malloc's.
+{
+    my ($output) = perl_output(<<'PERL', File::Temp->new);
+        use threads; use Linux::Clone; use POSIX ();
+        my ($file, $parent) = (shift, $$);
+        our @data = map { [ 1 .. 5 ] } 1 .. 2000;
+        my @busy = map { threads->create(sub { while (-s $file == 0) { @data = map { [ 1 .. 5 ] } 1 .. 2000 } }) } 1 .. 2;
+        my %ends;
+        for my $turn (1 .. 400) {
+            my $pid = Linux::Clone::clone($turn % 2 ? sub { @data = map { [ 1 .. 3 ] } 1 .. 500; 5 } : sub { close STDERR; exit 5 }, 0, 17);
+            $pid > 0 or die "clone: $!";
+            local $SIG{ALRM} = sub { kill KILL => $pid };
+            alarm 10;
+            waitpid $pid, 0;
+            alarm 0;
+            $ends{ $? & 127 ? 'hung' : $? >> 8 }++;
+        }
+        open my $fh, '>', $file or die $!;
+        syswrite $fh, 'stop';
+        $_->join for @busy;
+        print map { "$_: $ends{$_}\n" } sort keys %ends;
+PERL
+    is $output, "5: 400\n", 'a child finds the locks of the C library free';
+}
+
+# a thread that ends while a child of its runs
+{
+    my $pid = threads->create(sub { spawn(sub { select undef, undef, undef, 0.3; 11 }) })->join;
+    is CloneTest::reap($pid), 'exit 11', 'a child outlives the thread that started it';
+}
+
+# the handle of a thread's id is right in the child: glibc's own functions use it
+is(threads->create(sub { status(sub { my $t = threads->create(sub { 12 }); $t->join }) })->join, 'exit 12', 'threads in the child of a thread');
+
+done_testing;
