@@ -24,9 +24,9 @@ fn perl_config<const N: usize>(perl: &str, keys: [&str; N]) -> [String; N] {
         });
     if !output.status.success() {
         fail(&format!(
-            "{perl:?} -MConfig ended with {}: {}",
+            "{perl:?} -MConfig ended with {}; install perl or set PERL to one\n{}",
             output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
+            String::from_utf8_lossy(&output.stderr)
         ));
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -53,7 +53,7 @@ fn main() {
     if !header.exists() {
         fail(&format!(
             "perl {version} ({perl}) has no headers: {} is missing; \
-             install libperl-dev (Debian, Ubuntu) or perl-devel (Fedora)",
+             install perl (Debian, Ubuntu) or perl-devel (Fedora)",
             header.display()
         ));
     }

@@ -5,8 +5,6 @@ use strict;
 use warnings;
 
 use Config;
-use Digest::MD5 ();
-use File::Find ();
 use File::Spec;
 use POSIX ();
 
@@ -74,7 +72,6 @@ sub write_makefile {
 
     my ($targets, $rules) = rules($crate);
     my $own = MY->can('postamble');
-    require ExtUtils::MakeMaker;
     no warnings qw(once redefine);
     *MY::postamble = sub { $rules . ($own ? $own->(@_) : '') };
     # early in the Makefile: of several rules for one target make runs the first one first
@@ -127,7 +124,13 @@ sub check_toolchain {
         print "found perl $Config{version} for $Config{archname}, with headers\n";
     }
     else {
-        push @missing, "perl's headers, $header (Debian and Ubuntu: libperl-dev; Fedora: perl-devel)";
+        push @missing, "perl's headers, $header (Debian and Ubuntu: perl; Fedora: perl-devel)";
+    }
+
+    # not in Debian's perl-base, nor in Fedora's perl-interpreter
+    for my $module (qw(Digest::MD5 ExtUtils::MakeMaker File::Find)) {
+        next if eval "require $module; 1";
+        push @missing, "perl's module $module (Debian and Ubuntu: perl; Fedora: perl)";
     }
 
     die join "\n  ", 'This distribution cannot be built. What is missing:', @missing, "\n"
