@@ -193,7 +193,7 @@ static void S_boot(pTHX_ void *arg)
     for (i = 0; i < m->nconstants; i++) {
         const perlxs_constant *const c = &m->constants[i];
 
-        newCONSTSUB_flags(stash, c->name, c->len, 0, newSVuv((UV)c->value));
+        newCONSTSUB(stash, c->name, newSVuv((UV)c->value));
     }
 }
 

@@ -59,8 +59,7 @@ struct perlxs_xsub {
 };
 
 typedef struct perlxs_constant {
-    const char *name; /* without package, not NUL-terminated */
-    size_t len;
+    const char *name; /* without package */
     uint64_t value;
 } perlxs_constant;
 

@@ -68,7 +68,6 @@ pub struct Xsub {
 #[repr(C)]
 pub struct Constant {
     pub name: *const c_char,
-    pub len: usize,
     pub value: u64,
 }
 

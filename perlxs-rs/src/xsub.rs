@@ -255,8 +255,7 @@ pub unsafe fn boot_module(interp: *mut ffi::Interp, cv: *mut ffi::Cv, module: fn
         .constants
         .iter()
         .map(|c| ffi::Constant {
-            name: c.name.as_ptr().cast(),
-            len: c.name.len(),
+            name: c.name.as_ptr(),
             value: c.value,
         })
         .collect();
