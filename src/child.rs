@@ -1,9 +1,10 @@
 //! Starting a child, and the child's half.
 //!
-//! The child is a copy of the process with one thread, the caller's. It never returns into the
-//! caller's frames, which it has a copy of: nothing unwinds past `trampoline`.
+//! A child is a copy of the process with one thread, the caller's, or with VM|VFORK a guest in the
+//! process's memory while the caller sleeps. It never returns into the caller's frames: nothing
+//! unwinds past `born_copy` and `born_guest`.
 //!
-//! Between clone(2) and the coderef it does nothing that takes a lock which another thread may
+//! In a copy, between clone(2) and the coderef it does nothing that takes a lock which another thread may
 //! have held when it was copied: no allocation, no output. perl's own locks were held by the
 //! caller and are released first. Those of the C library only its fork(3) can hold; so if there
 //! are other threads, the child first passes through them, with a deadline, and one that cannot
@@ -16,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use libc::{c_int, c_void, pid_t};
-use perlxs::{Call, Code, MainEnd, MainOptions};
+use perlxs::{Call, Code, MainEnd, MainOptions, Shared};
 
 use crate::args::CloneRequest;
 use crate::error::Error;
@@ -51,7 +52,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// How often a child is tried.
 const TRIES: u32 = 8;
 
-/// What the child needs of its parent.
+/// What a child with its own memory needs of its parent.
 struct Birth<'a, 'c> {
     call: &'a Call<'c>,
     code: &'a Code,
@@ -59,6 +60,15 @@ struct Birth<'a, 'c> {
     tid_address: Option<*mut pid_t>,
     /// Where to say that the C library's locks are free, and in what time.
     locks: Option<(&'a SharedWord, Duration)>,
+}
+
+/// What a child that lives in its parent's memory needs.
+struct Guest<'a, 'c> {
+    shared: &'a Shared<'a, 'c>,
+    code: &'a Code,
+    errno: c_int,
+    stack_limit: *const c_void,
+    flags: CloneFlags,
 }
 
 /// Starts the child that `request` describes; `errno` is the `$!` it starts with.
@@ -73,12 +83,15 @@ pub(crate) fn start(
 ) -> Result<Started, Error> {
     call.perl().flush_all()?;
     let stack = ChildStack::new(request.stack_size)?;
+    if request.flags.contains(CloneFlags::VM) {
+        return start_guest(&stack, call, request, errno);
+    }
     if sys::thread_count() == Some(1) {
-        return start_on(&stack, call, request, errno, None);
+        return start_copy(&stack, call, request, errno, None);
     }
     let word = SharedWord::new()?;
     for patience in (0..TRIES).map(|n| PATIENCE * (1 << n)) {
-        let child = start_on(&stack, call, request, errno, Some((&word, patience)))?;
+        let child = start_copy(&stack, call, request, errno, Some((&word, patience)))?;
         // A child that says nothing at all was stopped or killed by somebody: it is the caller's.
         if word.wait(patience + Duration::from_secs(1)) != locks::HELD {
             return Ok(child);
@@ -89,7 +102,7 @@ pub(crate) fn start(
     Err(Error::Errno(libc::EAGAIN))
 }
 
-fn start_on(
+fn start_copy(
     stack: &ChildStack,
     call: &Call<'_>,
     request: &CloneRequest,
@@ -106,32 +119,57 @@ fn start_on(
         tid_address: sys::tid_address(),
         locks,
     };
+    call.perl().with_fork_locks(|| {
+        // SAFETY: memory is not shared, so `birth` and the stack live in the child's copy;
+        // born_copy takes a `Birth`.
+        unsafe { clone_on(stack, request.flags, born_copy, (&raw mut birth).cast()) }
+    })
+}
+
+/// The child's locks are its parent's here, so that none is taken for it: other threads go on.
+fn start_guest(
+    stack: &ChildStack,
+    call: &Call<'_>,
+    request: &CloneRequest,
+    errno: c_int,
+) -> Result<Started, Error> {
+    call.share(|shared| {
+        let mut guest = Guest {
+            shared,
+            code: &request.code,
+            errno,
+            stack_limit: stack.limit(),
+            flags: request.flags,
+        };
+        // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
+        // them; born_guest takes a `Guest`.
+        unsafe { clone_on(stack, request.flags, born_guest, (&raw mut guest).cast()) }
+    })?
+}
+
+/// # Safety
+/// As for [`sys::clone`], where `flags` has no flag that `CloneRequest` refuses.
+unsafe fn clone_on(
+    stack: &ChildStack,
+    flags: CloneFlags,
+    entry: extern "C" fn(*mut c_void) -> c_int,
+    arg: *mut c_void,
+) -> Result<Started, Error> {
     // The kernel stores the thread id or the pidfd here, as the flags say.
     let mut stored: c_int = -1;
-    let pid = call.perl().with_fork_locks(|| {
-        // SAFETY: `CloneRequest` has refused the flags that sys::clone excludes; memory is not
-        // shared, so `birth` and the stack live in the child's copy; trampoline takes a `Birth`.
-        unsafe {
-            sys::clone(
-                trampoline,
-                stack.top(),
-                request.flags.as_int(),
-                (&raw mut birth).cast(),
-                &raw mut stored,
-            )
-        }
-    })?;
-    let pidfd = request.flags.contains(CloneFlags::PIDFD).then(|| {
+    // SAFETY: as the caller says.
+    let pid = unsafe { sys::clone(entry, stack.top(), flags.as_int(), arg, &raw mut stored)? };
+    let pidfd = flags.contains(CloneFlags::PIDFD).then(|| {
         // SAFETY: with this flag the kernel has stored a new descriptor, and nobody else has it.
         unsafe { OwnedFd::from_raw_fd(stored) }
     });
     Ok(Started { pid, pidfd })
 }
 
-/// The child's first frame. `birth` is a [`Birth`].
-extern "C" fn trampoline(birth: *mut c_void) -> c_int {
+/// The first frame of a child with its own memory. `birth` is a [`Birth`].
+extern "C" fn born_copy(birth: *mut c_void) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `start` passed it, and its frame is part of our copy.
+        // SAFETY: `start_copy` passed it, and its frame is part of our copy.
         let birth = unsafe { &*birth.cast::<Birth<'_, '_>>() };
         if let Some(address) = birth.tid_address {
             // SAFETY: this process is a copy of the one that asked for it.
@@ -148,5 +186,28 @@ extern "C" fn trampoline(birth: *mut c_void) -> c_int {
         Ok(MainEnd::Returned(status)) => sys::exit_now(status),
         Ok(MainEnd::Exited(status)) => sys::exit(status),
         Err(_) => sys::exit_now(FAILED),
+    }
+}
+
+/// The first frame of a child that lives in its parent's memory. `guest` is a [`Guest`].
+///
+/// What it returns ends a thread, and that alone.
+extern "C" fn born_guest(guest: *mut c_void) -> c_int {
+    // SAFETY: `start_guest` passed it, and sleeps.
+    let guest = unsafe { &*guest.cast::<Guest<'_, '_>>() };
+    let status = catch_unwind(AssertUnwindSafe(|| {
+        // With SIGHAND the handlers are the parent's: signals stay blocked instead.
+        let keep_signals = guest.flags.contains(CloneFlags::SIGHAND);
+        // SAFETY: called once, on a stack of its own; the parent sleeps.
+        unsafe {
+            guest
+                .shared
+                .run(guest.code, guest.errno, keep_signals, guest.stack_limit)
+        }
+    }))
+    .unwrap_or(FAILED);
+    match guest.flags.contains(CloneFlags::THREAD) {
+        true => status,
+        false => sys::exit_now(status),
     }
 }

@@ -95,11 +95,9 @@ impl CloneFlags {
         } else if self.contains(Self::VM) && !self.contains(Self::VFORK) {
             Some(
                 "VM without VFORK would run two processes in one interpreter at once; \
-                 leave VM out"
+                 use VM|VFORK, or leave VM out"
                     .into(),
             )
-        } else if self.contains(Self::VM) {
-            Some("VM with VFORK is not implemented; leave VM out".into())
         } else {
             [Self::SETTLS, Self::CHILD_SETTID, Self::CHILD_CLEARTID]
                 .into_iter()

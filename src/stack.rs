@@ -54,6 +54,15 @@ impl ChildStack {
         }
     }
 
+    /// The address below which there is room for what perl calls at the end of a recursion, but
+    /// not for another turn of it.
+    pub(crate) fn limit(&self) -> *const c_void {
+        /// In bytes: a quarter of the least stack.
+        const RESERVE: usize = 64 << 10;
+        // SAFETY: inside of the mapping, which has more than that.
+        unsafe { self.base.add(RESERVE) }
+    }
+
     /// The address above the stack, where it starts; a page boundary, so aligned for any
     /// architecture.
     pub(crate) fn top(&self) -> *mut c_void {

@@ -46,9 +46,10 @@ pub(crate) fn unshare(flags: u64) -> Result<(), Error> {
 /// with the status it returns. Returns its process id.
 ///
 /// # Safety
-/// `flags` has neither VM nor a flag that takes TLS or a child's address. `stack_top` is the end
-/// of a mapping, aligned for the architecture; `parent_tid` is writable; `entry` may be called
-/// with `arg` in a copy of this process.
+/// `flags` has no flag that takes TLS or a child's address, and VM only with VFORK. `stack_top`
+/// is the end of a mapping that nobody uses, aligned for the architecture; `parent_tid` is
+/// writable; `entry` may be called with `arg` in a copy of this process, or with VM in this
+/// memory while the caller sleeps.
 pub(crate) unsafe fn clone(
     entry: extern "C" fn(*mut c_void) -> c_int,
     stack_top: *mut c_void,

@@ -155,7 +155,6 @@ my %refused = (
     'SETTLS'         => qr/SETTLS is not implemented/,
     'CHILD_SETTID'   => qr/CHILD_SETTID is not implemented/,
     'CHILD_CLEARTID' => qr/CHILD_CLEARTID is not implemented/,
-    'VM|VFORK'       => qr/VM with VFORK is not implemented/,
     'NEWTIME'        => qr/clone\(2\) has no NEWTIME/,
 );
 for my $names (sort keys %refused) {

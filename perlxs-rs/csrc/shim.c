@@ -80,12 +80,13 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
     return g.done ? PERLXS_OK : PERLXS_DIED;
 }
 
-/* Passes an exit on to the next jump frame. */
+/* Passes an exit on: perl's stacks are unwound as far as they are this frame's, and then to the
+ * next jump frame. */
 static void S_leave(pTHX_ void *unused)
 {
     PERL_UNUSED_VAR(unused);
     S_leaving = 0;
-    JMPENV_JUMP(2);
+    my_exit(STATUS_EXIT);
 }
 
 /* ---- the XSUB table and the one entry ---- */
@@ -588,6 +589,147 @@ void perlxs_forget_signals(perlxs_interp *interp)
             PL_psig_pend[sig] = 0;
 }
 
+/* Where the interpreter stood. perl's own stacks may move when they grow: hence offsets. */
+struct perlxs_shared {
+    /* what unwinding needs */
+    PERL_SI *si;
+    AV *mainstack;
+    JMPENV *top_env;
+    SSize_t tmps_ix;
+    SSize_t tmps_floor;
+    ptrdiff_t mark;
+    ANY *savestack;
+    I32 savestack_ix;
+    I32 savestack_max;
+    I32 *scopestack;
+    I32 scopestack_ix;
+    I32 scopestack_max;
+    const char **scopestack_name; /* perls with -DDEBUGGING have it */
+    /* what is simply put back */
+    OP *op;
+    COP *curcop;
+    PMOP *curpm;
+    PAD *comppad;
+    SV **curpad;
+    OP *restartop;
+    JMPENV *restartjmpenv;
+    I32 statusvalue;
+    I32 statusvalue_posix;
+    U32 in_eval;
+    U32 exit_flags;
+    U32 localizing;
+    U32 delaymagic;
+    bool tainted;
+    int sig_pending;
+    int psig_pend[SIG_SIZE];
+    int leaving;
+    runops_proc_t runops;
+    despatch_signals_proc_t signalhook;
+    /* of the other process, the guest */
+    perlxs_interp *interp;
+    perlxs_shared *host; /* whose guest this process is itself */
+    const char *stack_limit;
+    volatile sig_atomic_t signal; /* one to die of */
+};
+
+/* What this process is a guest of; NULL in others. */
+static __thread perlxs_shared *S_guest;
+
+/* A guest that stops between two instructions leaves perl's structures half changed, and they
+ * are its parent's. SIGKILL may do that; other signals, and a stack that is used up, must not:
+ * their default, death, comes where perl is consistent. */
+
+static void S_die_of(int signal)
+{
+    struct sigaction action;
+    sigset_t set;
+
+    Zero(&action, 1, struct sigaction);
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    kill(getpid(), signal);
+    /* here it ends, but for process 1 of a namespace, which ignores it by default */
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* The handler of signals whose default is death. */
+static void S_guest_signal(int signal)
+{
+    perlxs_shared *const s = S_guest;
+
+    if (s) {
+#ifdef MULTIPLICITY
+        PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp;
+#endif
+        /* these do not look at signals again, and change nothing while they wait */
+        const OPCODE op = PL_op ? PL_op->op_type : OP_NULL;
+
+        if (op != OP_SLEEP && op != OP_SSELECT && op != OP_EXEC) {
+            s->signal = signal;
+            PL_sig_pending = 1;
+            return;
+        }
+    }
+    S_die_of(signal);
+}
+
+/* perl's safe points come here (PL_signalhook). */
+static void S_guest_despatch(pTHX)
+{
+    perlxs_shared *const s = S_guest;
+
+    if (s && s->signal) {
+        const int signal = s->signal;
+
+        s->signal = 0;
+        S_die_of(signal);
+    }
+    if (s)
+        s->signalhook(aTHX);
+}
+
+/* All recursion of perl on the C stack (sort, tie, overloading, require) comes through here
+ * (PL_runops). */
+static int S_guest_runops(pTHX)
+{
+    perlxs_shared *const s = S_guest;
+    const char here = 0;
+
+    if (!s)
+        return Perl_runops_standard(aTHX);
+    if (&here < s->stack_limit)
+        S_die_of(SIGSEGV);
+    return s->runops(aTHX);
+}
+
+/* Gives every handler that is a function its default. */
+static void S_reset_handlers(void)
+{
+    struct sigaction guest, old;
+    int signal;
+
+    Zero(&guest, 1, struct sigaction);
+    sigfillset(&guest.sa_mask);
+    for (signal = 1; signal <= SIGRTMAX; signal++) {
+        switch (signal) {
+        case SIGHUP: case SIGINT: case SIGQUIT: case SIGUSR1: case SIGUSR2: case SIGPIPE:
+        case SIGALRM: case SIGTERM: case SIGXCPU: case SIGXFSZ: case SIGVTALRM: case SIGPROF:
+        case SIGIO:
+            guest.sa_handler = S_guest_signal;
+            if (sigaction(signal, &guest, &old) == 0 && old.sa_handler == SIG_IGN)
+                sigaction(signal, &old, NULL);
+            break;
+        default:
+            guest.sa_handler = signal >= SIGRTMIN ? S_guest_signal : SIG_DFL;
+            if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_DFL
+                && old.sa_handler != SIG_IGN)
+                sigaction(signal, &guest, NULL);
+        }
+    }
+}
+
 /* With a shared descriptor table, closing a handle would close the parent's descriptor.
  * One more reference to each makes perl's close keep it. */
 static void S_keep_descriptors(pTHX_ void *unused)
@@ -600,6 +742,37 @@ static void S_keep_descriptors(pTHX_ void *unused)
             PerlIOUnix_refcnt_inc(fd);
 }
 
+/* Flushes all output, as perl_destruct: a STDOUT that cannot be written is a failure. */
+static int S_flush_status(pTHX_ int status)
+{
+    PerlIO *const out = PerlIO_stdout();
+
+    if (PerlIO_fileno(out) >= 0 && PerlIO_flush(out) != 0) {
+        PerlIO_printf(PerlIO_stderr(), "Unable to flush stdout: %s\n", Strerror(errno));
+        if (status == 0)
+            status = 255;
+    }
+    PERL_FLUSHALL_FOR_CHILD;
+    return status;
+}
+
+/* Calls `code` as a main program: its value is the exit status. */
+static int S_call_main(pTHX_ SV *code)
+{
+    dSP;
+    SV *result;
+    int status;
+
+    PUSHMARK(SP);
+    call_sv(code, G_SCALAR);
+    SPAGAIN;
+    result = POPs;
+    PUTBACK;
+    SvGETMAGIC(result);
+    status = SvOK(result) ? (int)(SvIV_nomg(result) & 0xff) : 0;
+    return S_flush_status(aTHX_ status);
+}
+
 int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int err,
                     int keep_descriptors, int *status)
 {
@@ -608,6 +781,10 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int e
     dJMPENV;
     dSP;
 
+    for (; S_guest; S_guest = S_guest->host) { /* a copy is nobody's guest */
+        PL_runops = S_guest->runops;
+        PL_signalhook = S_guest->signalhook;
+    }
     SvREFCNT_inc_simple_void_NN(code); /* the coderef may undefine itself */
     PL_in_eval = EVAL_NULL;            /* the evals around us are the parent's */
     PUSHSTACKi(PERLSI_UNKNOWN);
@@ -619,27 +796,10 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int e
         SAVEDESTRUCTOR_X(S_keep_descriptors, NULL);
     JMPENV_PUSH(ret);
     if (ret == 0) {
-        SV *result;
-        PerlIO *out;
-
         if (mask)
             sigprocmask(SIG_SETMASK, mask, NULL);
         errno = err;
-        PUSHMARK(PL_stack_sp);
-        call_sv(code, G_SCALAR);
-        SPAGAIN;
-        result = POPs;
-        PUTBACK;
-        SvGETMAGIC(result);
-        *status = SvOK(result) ? (int)(SvIV_nomg(result) & 0xff) : 0;
-        /* as perl_destruct: output that cannot be written is a failure */
-        out = PerlIO_stdout();
-        if (PerlIO_fileno(out) >= 0 && PerlIO_flush(out) != 0) {
-            PerlIO_printf(PerlIO_stderr(), "Unable to flush stdout: %s\n", Strerror(errno));
-            if (*status == 0)
-                *status = 255;
-        }
-        PERL_FLUSHALL_FOR_CHILD;
+        *status = S_call_main(aTHX_ code);
     }
     JMPENV_POP;
     return ret == 0 ? PERLXS_OK : PERLXS_EXIT;
@@ -671,4 +831,188 @@ int perlxs_main_end(perlxs_interp *interp)
         status = STATUS_EXIT; /* a destructor exited */
     JMPENV_POP;
     return status;
+}
+
+#define SCOPES 64
+#define SAVES 256 /* room for SS_MAXPUSH more than is counted */
+
+perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
+{
+    dINTERP;
+    perlxs_shared *s;
+
+    Newx(s, 1, perlxs_shared);
+    s->si = PL_curstackinfo;
+    s->mainstack = PL_mainstack;
+    s->top_env = PL_top_env;
+    s->tmps_ix = PL_tmps_ix;
+    s->tmps_floor = PL_tmps_floor;
+    s->mark = PL_markstack_ptr - PL_markstack;
+    s->savestack = PL_savestack;
+    s->savestack_ix = PL_savestack_ix;
+    s->savestack_max = PL_savestack_max;
+    s->scopestack = PL_scopestack;
+    s->scopestack_ix = PL_scopestack_ix;
+    s->scopestack_max = PL_scopestack_max;
+    s->scopestack_name = PL_scopestack_name;
+    s->op = PL_op;
+    s->curcop = PL_curcop;
+    s->curpm = PL_curpm;
+    s->comppad = PL_comppad;
+    s->curpad = PL_curpad;
+    s->restartop = PL_restartop;
+    s->restartjmpenv = PL_restartjmpenv;
+    s->statusvalue = PL_statusvalue;
+    s->statusvalue_posix = PL_statusvalue_posix;
+    s->in_eval = PL_in_eval;
+    s->exit_flags = PL_exit_flags;
+    s->localizing = PL_localizing;
+    s->delaymagic = PL_delaymagic;
+    s->tainted = TAINT_get;
+    s->leaving = S_leaving;
+    s->sig_pending = PL_sig_pending;
+    if (PL_psig_pend)
+        Copy(PL_psig_pend, s->psig_pend, SIG_SIZE, int);
+    else
+        Zero(s->psig_pend, SIG_SIZE, int);
+    perlxs_forget_signals(interp);
+    s->runops = S_guest ? S_guest->runops : PL_runops;
+    s->signalhook = S_guest ? S_guest->signalhook : PL_signalhook;
+    s->interp = interp;
+    s->host = S_guest;
+    s->signal = 0;
+
+    /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
+    Newx(PL_savestack, SAVES, ANY);
+    PL_savestack_ix = 0;
+    PL_savestack_max = SAVES - SS_MAXPUSH;
+    Newx(PL_scopestack, SCOPES, I32);
+    PL_scopestack_ix = 0;
+    PL_scopestack_max = SCOPES;
+    if (PL_scopestack_name)
+        Newx(PL_scopestack_name, SCOPES, const char *);
+    return s;
+}
+
+int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const sigset_t *mask,
+                      int err, const void *stack_limit)
+{
+    dINTERP;
+    volatile int status = 0;
+    int ret;
+    dJMPENV;
+    dSP;
+
+    S_guest = s;
+    s->stack_limit = (const char *)stack_limit;
+    PL_runops = S_guest_runops;
+    if (mask) {
+        PL_signalhook = S_guest_despatch;
+        S_reset_handlers();
+    }
+    PL_in_eval = EVAL_NULL; /* the evals around us are the parent's */
+    PUSHSTACKi(PERLSI_UNKNOWN);
+    PUTBACK;
+    PL_mainstack = PL_curstack;
+    ENTER;
+    SAVETMPS;
+    JMPENV_PUSH(ret);
+    if (ret == 0) {
+        SV *const error = ERRSV;
+
+        save_scalar(PL_errgv); /* $@ is the parent's */
+        sv_setsv(ERRSV, error);
+        SvREFCNT_inc_simple_void_NN(code); /* the coderef may undefine itself */
+        SAVEFREESV(code);
+        if (mask)
+            sigprocmask(SIG_SETMASK, mask, NULL);
+        errno = err;
+        status = S_call_main(aTHX_ code);
+    }
+    else
+        status = S_flush_status(aTHX_ STATUS_EXIT);
+    JMPENV_POP;
+    if (s->signal)
+        S_die_of(s->signal);
+    return status;
+}
+
+/* What is left of the other process's stacks; in one that has been killed, anything. */
+static void S_shared_unwind(pTHX_ perlxs_shared *s)
+{
+    while (PL_curstackinfo != s->si && PL_curstack != PL_mainstack) {
+        dounwind(-1);
+        POPSTACK;
+    }
+    if (PL_curstackinfo != s->si)
+        dounwind(-1);
+    LEAVE_SCOPE(0);
+    PL_scopestack_ix = 0;
+    PL_tmps_floor = s->tmps_ix;
+    FREETMPS;
+    if (PL_curstackinfo != s->si)
+        POPSTACK;
+}
+
+int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
+{
+    dINTERP;
+    volatile int exited = 0;
+    int ret;
+    dJMPENV;
+
+    /* the other process's signals are gone with it; what comes from here on is ours */
+    S_guest = s->host;
+    if (!S_guest) {
+        PL_runops = s->runops;
+        PL_signalhook = s->signalhook;
+    }
+    PL_sig_pending = s->sig_pending;
+    if (PL_psig_pend)
+        Copy(s->psig_pend, PL_psig_pend, SIG_SIZE, int);
+    PL_top_env = s->top_env;
+    PL_op = s->op;
+    PL_curcop = s->curcop;
+    PL_restartop = NULL;
+    PL_in_eval = EVAL_NULL;
+    S_leaving = 0;
+    JMPENV_PUSH(ret);
+    /* a destructor that exits comes back here, its stacks unwound; the rest goes on */
+    if (ret != 0)
+        exited = 1;
+    S_shared_unwind(aTHX_ s);
+    JMPENV_POP;
+
+    Safefree(PL_savestack);
+    Safefree(PL_scopestack);
+    Safefree(PL_scopestack_name);
+    PL_scopestack_name = s->scopestack_name;
+    PL_mainstack = s->mainstack;
+    PL_tmps_floor = s->tmps_floor;
+    PL_markstack_ptr = PL_markstack + s->mark;
+    PL_savestack = s->savestack;
+    PL_savestack_ix = s->savestack_ix;
+    PL_savestack_max = s->savestack_max;
+    PL_scopestack = s->scopestack;
+    PL_scopestack_ix = s->scopestack_ix;
+    PL_scopestack_max = s->scopestack_max;
+    PL_op = s->op;
+    PL_curcop = s->curcop;
+    PL_curpm = s->curpm;
+    PL_comppad = s->comppad;
+    PL_curpad = s->curpad;
+    PL_restartop = s->restartop;
+    PL_restartjmpenv = s->restartjmpenv;
+    PL_in_eval = s->in_eval;
+    PL_localizing = s->localizing;
+    PL_delaymagic = s->delaymagic;
+    TAINT_set(s->tainted);
+    if (!exited) {
+        PL_statusvalue = s->statusvalue;
+        PL_statusvalue_posix = s->statusvalue_posix;
+        PL_exit_flags = s->exit_flags;
+    }
+    S_leaving = exited ? 1 : s->leaving;
+    Safefree(s);
+    return exited ? PERLXS_EXIT : PERLXS_OK;
 }

@@ -138,4 +138,18 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int e
 /* END blocks and global destruction. Returns the exit status. */
 int perlxs_main_end(perlxs_interp *interp);
 
+/* For a process that shares this one's memory, while this one sleeps. `begin` notes where the
+ * interpreter stands; `run`, there, runs `code` on perl stacks of its own and returns the exit
+ * status; `end`, here again, unwinds what is left of that wherever it stopped, puts the
+ * interpreter back to where it stood, and frees `s`. PERLXS_EXIT: a destructor that was run by
+ * this has exited.
+ *
+ * With a `mask`, `run` replaces the process's signal handlers by the default, and sets the mask;
+ * without one the signals stay as they are. Below `stack_limit` the C stack is at its end. */
+typedef struct perlxs_shared perlxs_shared;
+perlxs_shared *perlxs_shared_begin(perlxs_interp *interp);
+int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const sigset_t *mask,
+                      int err, const void *stack_limit);
+int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s);
+
 #endif

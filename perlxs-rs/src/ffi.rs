@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
 /// perl's interpreter (`PerlInterpreter`).
 #[repr(C)]
@@ -19,6 +19,12 @@ pub struct Sv {
 /// perl's code value (`CV`).
 #[repr(C)]
 pub struct Cv {
+    _opaque: [u8; 0],
+}
+
+/// Where the shim notes how the interpreter stood.
+#[repr(C)]
+pub struct Shared {
     _opaque: [u8; 0],
 }
 
@@ -171,4 +177,14 @@ unsafe extern "C" {
         status: *mut c_int,
     ) -> c_int;
     pub fn perlxs_main_end(interp: *mut Interp) -> c_int;
+    pub fn perlxs_shared_begin(interp: *mut Interp) -> *mut Shared;
+    pub fn perlxs_shared_run(
+        interp: *mut Interp,
+        shared: *mut Shared,
+        code: *mut Sv,
+        mask: *const SigSet,
+        err: c_int,
+        stack_limit: *const c_void,
+    ) -> c_int;
+    pub fn perlxs_shared_end(interp: *mut Interp, shared: *mut Shared) -> c_int;
 }

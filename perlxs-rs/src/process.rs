@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use crate::frame::contained;
 use crate::{Call, Code, Perl, Result, ffi};
@@ -58,7 +58,91 @@ impl Perl {
     }
 }
 
+/// How the interpreter stood before [`Call::share`].
+pub struct Shared<'a, 'c> {
+    call: &'a Call<'c>,
+    raw: *mut ffi::Shared,
+}
+
+impl Shared<'_, '_> {
+    /// Runs `code` as the main program of a process that shares this one's memory, and returns
+    /// its exit status; the process must end with it, without running anything of perl.
+    ///
+    /// It is called without arguments in scalar context; `errno` is its `$!`. The value it
+    /// returns, evaluated once, is the exit status (its low eight bits; undef is 0). A die is
+    /// reported as perl reports an uncaught one, with perl's status for it. Output is flushed.
+    /// END blocks and global destruction do not run: they are the parent's.
+    ///
+    /// Signal handlers that are functions are replaced by the default, and the mask is the one
+    /// that the call found; a signal whose default is to end the process does so at the next
+    /// place where perl is consistent. With `keep_signals`, for a process that shares its
+    /// handlers with another, handlers and mask stay as they are, and all must be blocked.
+    /// Recursion that gets below `stack_limit` ends the process by SIGSEGV.
+    ///
+    /// # Safety
+    /// Once for each [`Call::share`], by the process that is started there, on a C stack of its
+    /// own, while the thread that made the call sleeps.
+    pub unsafe fn run(
+        &self,
+        code: &Code,
+        errno: c_int,
+        keep_signals: bool,
+        stack_limit: *const c_void,
+    ) -> c_int {
+        let mask = match keep_signals {
+            true => std::ptr::null(),
+            false => self.call.raw().mask,
+        };
+        // SAFETY: the interpreter is this process's, until it ends.
+        unsafe {
+            ffi::perlxs_shared_run(
+                self.call.perl().raw(),
+                self.raw,
+                code.cv().raw(),
+                mask,
+                errno,
+                stack_limit,
+            )
+        }
+    }
+}
+
 impl Call<'_> {
+    /// Lends the interpreter to a process that shares this one's memory: `start` starts one
+    /// that calls [`Shared::run`], and returns when that has ended or has called exec.
+    ///
+    /// Afterwards the interpreter stands where it stood, wherever the other process stopped:
+    /// its frames are unwound, `local` values restored, temporaries freed. What it has changed
+    /// otherwise stays changed.
+    ///
+    /// Returns `Err` if a destructor that the unwinding runs exits.
+    pub fn share<R>(&self, start: impl FnOnce(&Shared<'_, '_>) -> R) -> Result<R> {
+        struct End(Perl, *mut ffi::Shared);
+        impl End {
+            fn end(self) -> Result<()> {
+                let end = std::mem::ManuallyDrop::new(self);
+                contained(end.0, |_| {
+                    // SAFETY: what `begin` returned, once; the other process is gone.
+                    unsafe { ffi::perlxs_shared_end(end.0.raw(), end.1) }
+                })
+            }
+        }
+        impl Drop for End {
+            /// If `start` panics.
+            fn drop(&mut self) {
+                // SAFETY: as above. An exit is passed on by the XSUB's entry.
+                unsafe { ffi::perlxs_shared_end(self.0.raw(), self.1) };
+            }
+        }
+        let perl = self.perl();
+        // SAFETY: ended below, on this thread.
+        let raw = unsafe { ffi::perlxs_shared_begin(perl.raw()) };
+        let end = End(perl, raw);
+        let result = start(&Shared { call: self, raw });
+        end.end()?;
+        Ok(result)
+    }
+
     /// Runs `code` as the main program of a new process.
     ///
     /// It is called without arguments in scalar context, with the signal mask that this call

@@ -1,0 +1,436 @@
+# VM|VFORK: the child runs in the parent's memory while the parent sleeps. Wherever it stops, the
+# parent goes on as after an ordinary call.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest;
+use POSIX qw(SIGCHLD);
+no warnings qw(exec recursion);
+
+my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
+my $null = POSIX::open('/dev/null', POSIX::O_WRONLY()) // die "/dev/null: $!";
+
+sub shared { my ($code, $flags, $stack) = @_; return status($code, $shared | ($flags // 0), $stack) }
+
+# ---- each end, in each construct of perl, started from each construct ----
+
+sub overflow { my @s = sort { overflow() } 1, 2; return @s }
+my %ends = (
+    'return'         => [ sub { 5 }, 'exit 5' ],
+    'die'            => [ sub { POSIX::dup2($null, 2); $! = 7; die "x\n" }, 'exit 7' ],
+    'exit'           => [ sub { exit 6 }, 'exit 6' ],
+    '_exit'          => [ sub { POSIX::_exit(8) }, 'exit 8' ],
+    'exec'           => [ sub { exec '/bin/sh', '-c', 'exit 9' }, 'exit 9' ],
+    'exec that fails' => [ sub { exec { '/nonexistent' } 'x'; $!{ENOENT} ? 10 : 11 }, 'exit 10' ],
+    'SIGKILL'        => [ sub { kill KILL => $$; sleep 9 }, 'signal 9' ],
+    'stack overflow' => [ sub { overflow() }, 'signal 11' ],
+);
+
+package Tied       { sub TIESCALAR { bless [ $_[1] ] } sub FETCH { $_[0][0]->() } }
+package Overloaded { use overload '""' => sub { $_[0][0]->() }, '+' => sub { $_[0][0]->() }, fallback => 1 }
+# An object whose DESTROY does not come to its end is never freed, and destroyed again at the end.
+package Destroyed  { sub DESTROY { $main::destroyed = $_[0][0]->() if ${^GLOBAL_PHASE} ne 'DESTRUCT' } }
+package main;
+
+our ($global, $signal, $destroyed, $required, $code) = ('outer', '');
+our @list = (1, 2, 3);
+our %hash = (key => 'outer');
+unshift @INC, sub {
+    my ($self, $file) = @_;
+    return if $file ne 'Hooked.pm';
+    my $source = 'package Hooked; $main::required = $main::code->(); 1;';
+    open my $fh, '<', \$source or die $!;
+    return $fh;
+};
+
+# Each runs the code inside of a construct and returns what it returns.
+my %in = (
+    'a sub'        => sub { my ($code) = @_; my @pad = (1 .. 5); my $value = $code->(); @pad == 5 or die; return $value },
+    'eval'         => sub { my ($code) = @_; my $value = eval { $code->() }; die $@ if $@; return $value },
+    'string eval'  => sub { my ($code) = @_; my $value = eval q{ my $inner = $code->(); $inner }; die $@ if $@; return $value },
+    'sort'         => sub {
+        my ($code) = @_;
+        my $value;
+        my @sorted = sort { $value //= $code->(); $a <=> $b } 3, 1, 2;
+        "@sorted" eq '1 2 3' or die "@sorted";
+        return $value;
+    },
+    'map'          => sub { my ($code) = @_; my @values = map { $_ == 2 ? $code->() : () } 1 .. 3; return $values[0] },
+    'grep'         => sub { my ($code) = @_; my $value; my @found = grep { $_ == 2 and $value = $code->() } 1 .. 3; return $value },
+    'foreach'      => sub {
+        my ($code) = @_;
+        my ($value, $turns);
+        for my $outer (1 .. 2) { for (1 .. 3) { $turns++; $value = $code->() if $outer == 1 && $_ == 2 } }
+        $turns == 6 or die "$turns turns";
+        return $value;
+    },
+    'local'        => sub {
+        my ($code) = @_;
+        local $global = 'inner';
+        local @list = ('inner');
+        local $hash{key} = 'inner';
+        local $_ = 'inner';
+        local $/ = undef;
+        my $value = $code->();
+        "$global @list $hash{key} $_" eq 'inner inner inner inner' or die "$global @list $hash{key} $_";
+        return $value;
+    },
+    'a regex'      => sub {
+        my ($code) = @_;
+        my $value;
+        'xabcx' =~ /(b)(?{ $value = $code->() })c/ or die 'no match';
+        $1 eq 'b' or die "\$1 is $1";
+        return $value;
+    },
+    's///e'        => sub { my ($code) = @_; my $string = 'abc'; my $value; $string =~ s/(b)/$value = $code->(); uc $1/e; $string eq 'aBc' or die $string; return $value },
+    'tie'          => sub { my ($code) = @_; tie my $tied, 'Tied', $code; my $value = $tied; return $value },
+    'overloading'  => sub { my ($code) = @_; my $object = bless [$code], 'Overloaded'; return "$object" },
+    'DESTROY'      => sub { my ($code) = @_; local $destroyed; { my $object = bless [$code], 'Destroyed' } return $destroyed },
+    'require'      => sub { my ($code) = @_; local $main::code = $code; local $required; delete $INC{'Hooked.pm'}; require Hooked; return $required },
+    'a handler'    => sub {
+        my ($code) = @_;
+        my $value;
+        # a handler's own signal waits until it is left
+        local $main::signal = $main::signal eq 'USR1' ? 'USR2' : 'USR1';
+        local $SIG{$main::signal} = sub { $value = $code->() };
+        kill $main::signal => $$;
+        return $value;
+    },
+    'recursion'    => sub {
+        my ($code) = @_;
+        my $down;
+        $down = sub { my ($n) = @_; my $mine = $n; my $value = $n ? $down->($n - 1) : $code->(); $mine == $n or die; return $value };
+        my $value = $down->(20);
+        undef $down;
+        return $value;
+    },
+);
+
+# What must be as it was.
+sub recursive { my ($n) = @_; my @pad = ($n) x 3; return $n ? $pad[1] + recursive($n - 1) : 0 }
+sub state_of {
+    my $depth = 0;
+    $depth++ while caller $depth;
+    return join ' ', $depth, recursive(10), "$global @list $hash{key}", wantarray ? 'list' : 'scalar', "@_", map { $_ // 'undef' } $1, $@,
+        $! + 0, $?;
+}
+
+for my $outer (sort keys %in) {
+    my @wrong;
+    for my $inner (sort keys %in) {
+        for my $end (sort keys %ends) {
+            my ($code, $expected) = @{ $ends{$end} };
+            # an exception in DESTROY is a warning
+            next if $inner eq 'DESTROY' && $end eq 'die';
+            my ($got, $before, $after);
+            $got = $in{$outer}->(sub {
+                # what a handler was interrupted in does not count
+                'match' =~ /(t)/;
+                local $@ = 'error';
+                my $pid;
+                $! = 3;
+                $? = 0;
+                $before = state_of('a', 'b');
+                $pid = Linux::Clone::clone(sub { $in{$inner}->($code) }, 256 << 10, $shared | SIGCHLD);
+                $after = state_of('a', 'b');
+                return CloneTest::reap($pid);
+            });
+            push @wrong, "$end in $inner: $got, not $expected" if $got ne $expected;
+            push @wrong, "$end in $inner: state $after, was $before" if $after ne $before;
+            push @wrong, "$end in $inner: outside $global @list $hash{key}" if "$global @list $hash{key}" ne 'outer 1 2 3 outer';
+        }
+    }
+    is_deeply \@wrong, [], "started in $outer: each end, in each construct";
+}
+
+# ---- the parent's state ----
+
+{
+    my $string = 'aXbXc';
+    $string =~ /X/g;
+    my $position = pos $string;
+    sub context { my $pid = Linux::Clone::clone(sub { exec 'true' }, 0, $shared | SIGCHLD); waitpid $pid, 0; return wantarray ? 'list' : defined wantarray ? 'scalar' : 'void' }
+    is_deeply [ scalar context(), context() ], [ 'scalar', 'list' ], 'wantarray';
+    is pos $string, $position, 'pos';
+    sub arguments { my $pid = Linux::Clone::clone(sub { my @x = map { exec 'true' } 1; }, 0, $shared | SIGCHLD); waitpid $pid, 0; return "@_" }
+    is arguments(1, 2, 3), '1 2 3', '@_';
+    my @temporaries = map { my $pid = Linux::Clone::clone(sub { my @a = map { "x$_" } 1 .. 50; exec 'true' }, 0, $shared | SIGCHLD); waitpid $pid, 0; "value $_" } 1 .. 3;
+    is "@temporaries", 'value 1 value 2 value 3', 'temporaries';
+    is join(',', 'a', shared(sub { exec 'true' }), 'b'), 'a,exit 0,b', "the caller's stack";
+    sub deep { my ($n) = @_; return $n ? deep($n - 1) : shared(sub { my $down; $down = sub { $_[0] ? $down->($_[0] - 1) : exec 'true' }; $down->(200) }) }
+    is deep(200), 'exit 0', '200 frames deep on either side';
+    is deep(200), 'exit 0', 'and again';
+    is recursive(300), 300 * 301 / 2, 'recursion afterwards';
+    my $code;
+    $code = sub { my ($n) = @_; my $own = $n; shared(sub { $own = "child $n"; $code->($n - 1) if $n; exec 'true' }); return $own };
+    is $code->(2), 'child 2', 'the same sub, recursively, here and there';
+    undef $code;
+    is eval { shared(sub { eval { exec 'true' } }); die "after\n"; 1 } // $@, "after\n", 'an exception afterwards finds its eval';
+    my $loops = 0;
+    for my $n (1 .. 3) { shared(sub { for (1 .. 3) { exec 'true' } }); $loops++; next if $n == 2 }
+    is $loops, 3, 'loop control afterwards';
+    is $^S, 0, '$^S';
+    is eval { shared(sub { exec 'true' }); $^S }, 1, '$^S in an eval';
+    is eval q{ BEGIN { shared(sub { eval q{ BEGIN { exec 'true' } } }) } 'compiled' }, 'compiled', 'in the middle of compiling, on both sides';
+}
+
+# ---- what is shared stays shared ----
+
+{
+    my ($scalar, @array, %hash) = ('parent');
+    is shared(sub { $scalar = 'child'; push @array, 1, 2; $hash{key} = [ 'deep', { x => 'y' } ]; exec 'true' }), 'exit 0', 'a child that assigns';
+    is "$scalar @array $hash{key}[1]{x}", 'child 1 2 y', 'assigns for its parent too';
+    is shared(sub { eval 'sub defined_in_child { "defined" } 1' or die }), 'exit 1', 'a child that compiles';
+    is defined_in_child(), 'defined', 'compiles for its parent too';
+    is shared(sub { require Text::Abbrev; exit 0 }), 'exit 0', 'a child that loads a module';
+    ok $INC{'Text/Abbrev.pm'} && defined &Text::Abbrev::abbrev, 'loads it for its parent too';
+    
+    is shared(sub { our $package_variable = 'set'; 0 }), 'exit 0', 'package variables';
+    is our $package_variable, 'set', 'too';
+    is shared(sub { $! = 5; $@ = 'child'; $? = 3; 'z' =~ /(z)/; 0 }), 'exit 0', 'but $!, $@, $? and $1';
+
+    pipe my $read, my $write or die $!;
+    my $fd = fileno $write;
+    is shared(sub { close $write; 0 }), 'exit 0', 'a handle that the child closes';
+    ok !defined fileno $write, 'is closed in the parent';
+    ok -e "/proc/self/fd/$fd", 'but its descriptor is open there';
+    POSIX::close($fd);
+    is shared(sub { POSIX::close(fileno $read); 0 }), 'exit 0', 'a descriptor that the child closes';
+    is sysread($read, my $buffer, 1), 0, "is open in the parent, and so is the handle";
+    is shared(sub { chdir '/proc'; umask 0; 0 }), 'exit 0', 'the working directory';
+    isnt readlink('/proc/self/cwd'), '/proc', 'is not shared';
+}
+
+# ---- objects, END blocks ----
+
+{
+    my @gone;
+    package Witness { sub new { bless [ $_[1] ] } sub DESTROY { push @gone, "$_[0][0] in " . ($$ == $main::parent ? 'parent' : 'child') } }
+    our $parent = $$;
+    my $kept = Witness->new('kept');
+    for my $end (sort keys %ends) {
+        @gone = ();
+        my $got = shared(sub { my $captured = $kept; my $own = Witness->new('own'); $ends{$end}[0]->() }, 0, 256 << 10);
+        is $got, $ends{$end}[1], "an object and $end";
+        my $where = $end =~ /^(?:return|die|exit|exec that fails)$/ ? 'child' : 'parent';
+        # it is nobody's any more, wherever the last frame that held it was left
+        is_deeply [ sort @gone ], ["own in $where"], "the child's own object goes once, in the $where, and no other";
+    }
+    undef $kept;
+    is_deeply \@gone, [ 'own in parent', 'kept in parent' ], "the parent's goes when the parent lets it go";
+
+    my ($output) = perl_output(<<'PERL');
+        use Linux::Clone; use POSIX (); $| = 1;
+        my $parent = $$;
+        END { print "END ", $$ == $parent ? 'parent' : 'child', "\n" }
+        our $global = bless []; sub DESTROY { print "DESTROY ", $$ == $parent ? 'parent' : 'child', "\n" }
+        for my $end (sub { 0 }, sub { exit 1 }, sub { close STDERR; die }, sub { exec 'true' }) {
+            waitpid Linux::Clone::clone($end, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+        }
+        print "done\n";
+PERL
+    is $output, "done\nEND parent\nDESTROY parent\n", 'END blocks and global destruction are the parent\'s';
+
+    ($output) = perl_output(<<'PERL');
+        use Linux::Clone; $| = 1;
+        package Exits { sub DESTROY { print "destructor\n"; exit 23 } }
+        END { print "END $?\n" }
+        eval { waitpid Linux::Clone::clone(sub { my $o = bless [], 'Exits'; exec 'true' }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0; };
+        print "not reached\n";
+PERL
+    like $output, qr/^destructor\nEND 23\n(?:destructor\n)?\z/, 'a destructor that exits while the parent cleans up ends the parent';
+    ($output) = perl_output(<<'PERL');
+        use warnings; use Linux::Clone; $| = 1;
+        package Dies { sub DESTROY { die "destructor\n" } }
+        my $pid = Linux::Clone::clone(sub { my $o = bless [], 'Dies'; exec 'true' }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17);
+        print $pid > 0 ? "goes on\n" : "no\n";
+PERL
+    like $output, qr/^\t\(in cleanup\) destructor\n(?: at -e line \d+\.\n)?goes on\n\z/, 'one that dies warns, as ever';
+}
+
+# ---- messages and statuses ----
+
+for my $case (
+    [ 'die "oops\n"',                   "oops\n",            255 ],
+    [ '$! = 4; die "oops\n"',           "oops\n",            4 ],
+    [ '$! = 0; $? = 3 << 8; die "x\n"', "x\n",               3 ],
+    [ '$SIG{__DIE__} = sub { print STDERR "hook $_[0]" }; die "x\n"', "hook x\nx\n", 255 ],
+    [ '$SIG{__DIE__} = sub { die "other $_[0]" }; die "x\n"', "other x\n", 255 ],
+    [ 'die bless [], "Object"',         "object\n",          255 ],
+    [ 'eval { die "caught\n" }; 3',     '',                  3 ],
+    [ 'no warnings; last',              "Can't \"last\" outside a loop block at -e line 4.\n", 255 ],
+    [ 'goto OUT',                       "Can't find label OUT at -e line 4.\n", 255 ],
+    [ 'return 300',                     '',                  44 ],
+    [ 'undef',                          '',                  0 ],
+    [ '"3x"',                              "Argument \"3x\" isn't numeric in subroutine entry at -e line 4.\n", 3 ],
+    [ 'warn "careful\n"; 2',            "careful\n",         2 ],
+  )
+{
+    my ($body, $message, $status) = @$case;
+    my ($output) = perl_output(<<"PERL");
+        use warnings; use Linux::Clone; \$| = 1; { package Object; use overload '""' => sub { "object\\n" } }
+        for my \$turn (1) { eval { \$! = 0; my \$pid =
+            Linux::Clone::clone(
+                sub { $body }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17);
+            waitpid \$pid, 0; print \$? >> 8, " here\\n"; } }
+        OUT: print \$@;
+PERL
+    is $output, "$message$status here\n", "as in a child with its own memory: $body";
+}
+
+# ---- output ----
+
+{
+    require File::Temp;
+    my %order = (
+        'a return'      => 'return 0',
+        'an exit'       => 'exit 0',
+        'a die'         => 'POSIX::close(2); die',
+        'a kill'        => 'kill KILL => $$; sleep 9',
+        '_exit'         => 'POSIX::_exit(0)',
+        'an exec'       => 'exec $^X, "-e", "print q(exec )"',
+    );
+    for my $end (sort keys %order) {
+        my $file = File::Temp->new;
+        perl_output(<<"PERL", "$file");
+            use Linux::Clone; use POSIX ();
+            open STDOUT, '>', shift or die;
+            print 'first ';
+            for my \$n (1, 2) {
+                waitpid Linux::Clone::clone(sub { print "child \$n "; $order{$end} }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+                print "parent \$n ";
+            }
+PERL
+        my $exec = $end eq 'an exec' ? 'exec ' : '';
+        is slurp("$file"), "first child 1 ${exec}parent 1 child 2 ${exec}parent 2 ", "output appears once, in order: $end";
+    }
+    # what the parent has printed goes where the parent's output goes
+    my ($file, $other) = (File::Temp->new, File::Temp->new);
+    perl_output(<<'PERL', "$file", "$other");
+        use Linux::Clone; use POSIX ();
+        open STDOUT, '>', shift or die;
+        open my $out, '>', shift or die;
+        print 'before ';
+        waitpid Linux::Clone::clone(sub { POSIX::dup2(fileno $out, 1); exec 'echo', 'redirected' }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+        print 'after';
+PERL
+    is slurp("$file"), 'before after', 'a redirected child leaves the output of its parent';
+    is slurp("$other"), "redirected\n", 'and has its own';
+}
+
+# ---- exec, system, fork, clone inside ----
+
+{
+    pipe my $read, my $write or die $!;
+    my $fd = fileno $write;
+    is shared(sub { exec $^X, '-e', 'exit(-e "/proc/self/fd/$ARGV[0]" ? 1 : 0)', $fd }), 'exit 0', 'handles are close-on-exec';
+    is shared(sub { exec { '/nonexistent' } 'x'; exec $^X, '-e', 'exit 12' }), 'exit 12', 'an exec that fails returns, and another works';
+    is shared(sub { system($^X, '-e', 'exit 13') >> 8 }), 'exit 13', 'system';
+    is shared(sub { my $out = `echo 14`; $out + 0 }), 'exit 14', 'backticks';
+    is shared(sub { open my $pipe, '-|', 'echo 15' or die; my $line = <$pipe>; close $pipe; $line + 0 }), 'exit 15', 'a pipe';
+    is shared(sub { my $p = fork // die; exit 16 if !$p; waitpid $p, 0; $? >> 8 }), 'exit 16', 'fork and exit';
+    is shared(sub { my $p = fork // die; return 17 if !$p; waitpid $p, 0; $? >> 8 }), 'exit 17', 'fork, whose child returns from the coderef';
+    my $variable = 'parent';
+    is shared(sub { my $p = fork // die; if (!$p) { $variable = 'grandchild'; POSIX::_exit(18) } waitpid $p, 0; $? >> 8 }), 'exit 18', 'fork';
+    is $variable, 'parent', 'has memory of its own';
+    is shared(sub { status(sub { $variable = 'grandchild'; 19 }) eq 'exit 19' ? 19 : 1 }), 'exit 19', 'clone with its own memory';
+    is shared(sub { status(sub { exit 20 }) eq 'exit 20' ? 20 : 1 }), 'exit 20', 'that exits';
+    is $variable, 'parent', 'leaves the variables';
+    is shared(sub { shared(sub { $variable = 'guest of a guest'; exec 'sh', '-c', 'exit 21' }) eq 'exit 21' ? 21 : 1 }), 'exit 21', 'another child in the same memory';
+    is $variable, 'guest of a guest', 'shares them';
+    my $levels = 0;
+    my $nest;
+    $nest = sub { my ($n) = @_; $levels++; return $n if !$n; local $global = "level $n"; my $end = shared(sub { $nest->($n - 1); exec 'sh', '-c', "exit $n" }); $end eq "exit $n" or die $end; $global eq "level $n" or die $global; return $n };
+    $nest->(10);
+    is $levels, 11, 'ten levels deep';
+    is $global, 'outer', 'with each local value restored';
+    undef $nest;
+    is shared(sub { Linux::Clone::unshare(Linux::Clone::FS) == 0 ? 22 : 1 }), 'exit 22', 'unshare';
+    is shared(sub { my @pids = map { spawn(sub { exec 'true' }, $shared) } 1 .. 3; my $n = 0; $n += waitpid($_, 0) == $_ for @pids; $n }), 'exit 3', 'several';
+}
+
+# ---- who is who ----
+
+{
+    my ($parent, $pid, $ppid) = ($$);
+    my $child = spawn(sub { ($pid, $ppid) = ($$, getppid); 0 }, $shared);
+    CloneTest::reap($child);
+    is $pid, $child, '$$ in the child';
+    is $ppid, $parent, 'getppid';
+    is $$, $parent, '$$ in the parent';
+    my $ptid;
+    $child = Linux::Clone::clone(sub { 0 }, 0, $shared | SIGCHLD, $ptid);
+    CloneTest::reap($child);
+    is $ptid, $child, '$ptid';
+    my $ready = 0;
+    $child = Linux::Clone::clone(sub { exec 'sleep', 20 }, 0, $shared | SIGCHLD);
+    is waitpid($child, POSIX::WNOHANG()), 0, 'the caller goes on once the child has called exec';
+    kill KILL => $child;
+    is CloneTest::reap($child), 'signal 9', 'and can kill it';
+    is Linux::Clone::clone(sub { 1 }, 0, $shared | Linux::Clone::NEWNS | Linux::Clone::FS | SIGCHLD), -1, 'a refused clone';
+    is $! + 0, POSIX::EINVAL(), 'with $!';
+    is recursive(10), 55, 'leaves all as it was';
+    ok !eval { Linux::Clone::clone(sub { 1 }, 0, Linux::Clone::VM | SIGCHLD); 1 }, 'VM without VFORK';
+    like $@, qr/use VM\|VFORK/, 'croaks with a sentence that says what to use';
+}
+SKIP: {
+    my $pidfd;
+    my $child = Linux::Clone::clone(sub { exec 'sleep', 20 }, 0, $shared | Linux::Clone::PIDFD | SIGCHLD, $pidfd);
+    skip "the kernel refuses PIDFD: errno @{[ $! + 0 ]} ($!)", 1 if $child == -1;
+    like slurp("/proc/self/fdinfo/$pidfd"), qr/^Pid:\s+$child$/m, 'PIDFD';
+    kill KILL => $child;
+    CloneTest::reap($child);
+    POSIX::close($pidfd);
+}
+
+# ---- other flags ----
+
+for my $name (qw(FILES FS SYSVSEM IO PTRACE UNTRACED)) {
+    is shared(sub { 30 }, Linux::Clone->can($name)->()), 'exit 30', "with $name";
+    is shared(sub { exec 'sh', '-c', 'exit 31' }, Linux::Clone->can($name)->()), 'exit 31', "with $name, and exec";
+}
+for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NEWNET => 'net' ], [ NEWPID => 'pid' ],
+    [ NEWUSER => 'user' ], [ NEWCGROUP => 'cgroup' ])
+{
+    my ($name, $file) = @$kind;
+    SKIP: {
+        my $flags = Linux::Clone->can($name)->();
+        $flags = namespace_flags($flags) if $name ne 'NEWUSER';
+        needs($flags, 2);
+        my ($own, $new, $id) = (readlink "/proc/self/ns/$file");
+        is shared(sub { $new = readlink "/proc/self/ns/$file"; $id = $$; 0 }, $flags), 'exit 0', "with $name";
+        ok $new =~ /^$file:\[\d+\]$/ && $new ne $own && ($name ne 'NEWPID' || $id == 1), 'a namespace of its own';
+    }
+}
+{
+    my $fd;
+    is shared(sub { $fd = POSIX::open('/dev/null'); 0 }, Linux::Clone::FILES), 'exit 0', 'with FILES a descriptor that the child opens';
+    ok POSIX::close($fd), "is its parent's too";
+    is shared(sub { exit 0 }, Linux::Clone::FILES), 'exit 0', 'an exit';
+    ok -e '/proc/self/fd/1', 'closes none';
+}
+
+# ---- THREAD ----
+
+{
+    my ($value, $pid, $tid) = ('parent');
+    my $thread = Linux::Clone::THREAD | Linux::Clone::SIGHAND | $shared;
+    my $child = Linux::Clone::clone(sub { $value = 'thread'; $pid = $$; $tid = readlink '/proc/thread-self'; 5 }, 0, $thread);
+    cmp_ok $child, '>', 0, 'THREAD|SIGHAND|VM|VFORK';
+    is $value, 'thread', 'has run when clone returns';
+    is $pid, $$, 'in the same process';
+    is $tid, "$$/task/$child", 'as a thread whose id clone returns';
+    is waitpid($child, 0), -1, 'nothing to wait for';
+    for my $end (sub { exit 4 }, sub { 0 }) {
+        Linux::Clone::clone($end, 0, $thread);
+    }
+    pass 'exit ends the thread alone';
+    my $gone = 0;
+    for (1 .. 200) { $gone = !-e "/proc/self/task/$child" and last; select undef, undef, undef, 0.01 }
+    ok $gone, 'the thread is gone';
+    is recursive(10), 55, 'and the parent goes on';
+}
+
+done_testing;
