@@ -1,0 +1,60 @@
+package Bench;
+
+# What the benchmarks share: a clock, medians, and how a goal is printed.
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+
+our @EXPORT_OK = qw(alternate goal percentile median);
+
+# Times each of @$codes $runs times, in seconds: all of them once, then all of them once more,
+# and so on, so that what the machine does meanwhile befalls all alike. The order is rotated from
+# round to round. Each timed call follows an untimed one of the same code: what a call leaves
+# behind (a fork leaves the parent's pages write-protected, an exec cold caches) is then its own
+# cost and not that of the code that comes next.
+#
+# Returns a reference to a list of times for each code, in the order of @$codes.
+sub alternate {
+    my ($runs, $codes) = @_;
+    my @times = map { [] } @$codes;
+    for my $run (0 .. $runs - 1) {
+        for my $turn (0 .. $#$codes) {
+            my $i    = ($run + $turn) % @$codes;
+            my $code = $codes->[$i];
+            $code->();
+            my $start = clock_gettime(CLOCK_MONOTONIC);
+            $code->();
+            my $end = clock_gettime(CLOCK_MONOTONIC);
+            push @{ $times[$i] }, $end - $start;
+        }
+    }
+    return @times;
+}
+
+# The value below which $percent of @$values lie, without interpolation.
+sub percentile {
+    my ($percent, $values) = @_;
+    my @sorted = sort { $a <=> $b } @$values;
+    return $sorted[ int($percent / 100 * $#sorted + 0.5) ];
+}
+
+sub median {
+    my ($values) = @_;
+    return percentile(50, $values);
+}
+
+# Prints one line: what is measured, its value, the goal (at most $limit), and whether it is met.
+# An undefined value could not be measured.
+sub goal {
+    my ($what, $value, $limit, $unit) = @_;
+    $unit //= '';
+    my $verdict = !defined $value ? 'not available' : $value <= $limit ? 'met' : 'NOT MET';
+    printf "  %-58s %9s  goal %7s  %s\n", $what,
+        defined $value ? sprintf('%.4g%s', $value, $unit) : '-', "$limit$unit", $verdict;
+    return;
+}
+
+1;
