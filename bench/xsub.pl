@@ -148,7 +148,8 @@ my ($nothing, $c_process, $our_process) = map { median($process{$_}) } 'nothing'
 
 # --- size ---
 
-printf "shared objects: Linux::Clone %.1f KB, CXS %.1f KB\n", map { (-s) / 1024 } @object{qw(Linux::Clone CXS)};
+printf "shared objects: Linux::Clone %.1f KB, CXS %.1f KB\n",
+    map { (-s) / 1024 } @object{qw(Linux::Clone CXS)};
 
 print "goals, as ratios of medians\n";
 goal('unshare(0) / the same in C XS', $our_call / $c_call, 1.05);
