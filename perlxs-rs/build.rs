@@ -72,6 +72,6 @@ fn main() {
     }
     // perl's headers do not pass -Wextra
     build.flag(format!("-I{}", core.display()));
-    build.extra_warnings(false).warnings(true);
+    build.extra_warnings(false).warnings(true).opt_level(2);
     build.compile("perlxs_shim");
 }

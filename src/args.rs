@@ -46,9 +46,9 @@ impl CloneRequest {
         // a literal undef stands for an argument that is not given
         let ptid = call.get(3).filter(|ptid| !ptid.is_undef_constant());
         match &ptid {
-            Some(ptid) if ptid.is_readonly() => {
+            Some(ptid) if !ptid.assignable()? => {
                 return Err(Error::usage(format!(
-                    "Linux::Clone::clone: $ptid cannot be assigned to: it is read-only ({})",
+                    "Linux::Clone::clone: $ptid cannot be assigned to: it is read-only or a glob ({})",
                     ptid.describe()
                 )));
             }

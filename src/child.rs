@@ -7,8 +7,8 @@
 //! In a copy, between clone(2) and the coderef it does nothing that takes a lock which another thread may
 //! have held when it was copied: no allocation, no output. perl's own locks were held by the
 //! caller and are released first. Those of the C library only its fork(3) can hold; so if there
-//! are other threads, the child first passes through them, with a deadline, and one that cannot
-//! ends and is started anew ([`start`]).
+//! are other threads, the child first passes through them, and one that gets stuck ends and is
+//! started anew ([`start`]).
 
 #![allow(unsafe_code)]
 
@@ -44,10 +44,10 @@ mod locks {
     pub(super) const HELD: u32 = 2;
 }
 
-/// How long a child may take to pass through the C library's locks, at the first try; twice as
-/// long at each further one. A lock is held for microseconds, so that two unlucky copies in a row
-/// are rare; but a busy machine may let a child wait.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How often a child that passes through the C library's locks is looked at, at the first try; at
+/// each further one half as often. A lock is held for microseconds, so that two unlucky copies in
+/// a row are rare; but on a busy machine a child that waits for the processor looks stuck, too.
+const TICK: Duration = Duration::from_millis(5);
 
 /// How often a child is tried.
 const TRIES: u32 = 8;
@@ -58,7 +58,7 @@ struct Birth<'a, 'c> {
     code: &'a Code,
     options: MainOptions,
     tid_address: Option<*mut pid_t>,
-    /// Where to say that the C library's locks are free, and in what time.
+    /// Where to say that the C library's locks are free, and how often to look at that.
     locks: Option<(&'a SharedWord, Duration)>,
 }
 
@@ -86,20 +86,33 @@ pub(crate) fn start(
     if request.flags.contains(CloneFlags::VM) {
         return start_guest(&stack, call, request, errno);
     }
-    if sys::thread_count() == Some(1) {
+    if sys::thread_count() == Some(1) || !expendable(request.flags) {
         return start_copy(&stack, call, request, errno, None);
     }
     let word = SharedWord::new()?;
-    for patience in (0..TRIES).map(|n| PATIENCE * (1 << n)) {
-        let child = start_copy(&stack, call, request, errno, Some((&word, patience)))?;
-        // A child that says nothing at all was stopped or killed by somebody: it is the caller's.
-        if word.wait(patience + Duration::from_secs(1)) != locks::HELD {
-            return Ok(child);
+    for tick in (0..TRIES).map(|n| TICK * (1 << n)) {
+        let child = start_copy(&stack, call, request, errno, Some((&word, tick)))?;
+        loop {
+            match word.wait(Duration::from_millis(100)) {
+                locks::HELD => break,
+                // one that says nothing at all was stopped or killed by somebody: the caller's
+                0 if sys::is_running(child.pid) => continue,
+                _ => return Ok(child),
+            }
         }
         sys::reap(child.pid);
         word.set(0);
     }
     Err(Error::Errno(libc::EAGAIN))
+}
+
+/// Whether a child may end and be replaced by another without harm: it must be the caller's own,
+/// send no signal that the caller may die of, and not be process 1 of a namespace that waits for
+/// one.
+fn expendable(flags: CloneFlags) -> bool {
+    !flags.contains(CloneFlags::PARENT)
+        && matches!(flags.exit_signal(), 0 | libc::SIGCHLD)
+        && (flags.contains(CloneFlags::NEWPID) || !sys::next_child_changes_pid_namespace())
 }
 
 fn start_copy(
@@ -114,7 +127,10 @@ fn start_copy(
         code: &request.code,
         options: MainOptions {
             errno,
-            keep_descriptors: request.flags.contains(CloneFlags::FILES),
+            on_exit: request
+                .flags
+                .contains(CloneFlags::FILES)
+                .then_some(leave_descriptors),
         },
         tid_address: sys::tid_address(),
         locks,
@@ -166,6 +182,13 @@ unsafe fn clone_on(
     Ok(Started { pid, pidfd })
 }
 
+/// perl closes all handles when it exits. They are copies, but with FILES the descriptors are not:
+/// so the child takes a table of its own first.
+extern "C" fn leave_descriptors() {
+    // It cannot fail but for want of memory, or by a filter; then it is as if FILES said so.
+    let _ = sys::unshare(CloneFlags::FILES.bits());
+}
+
 /// The first frame of a child with its own memory. `birth` is a [`Birth`].
 extern "C" fn born_copy(birth: *mut c_void) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -175,8 +198,8 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
             // SAFETY: this process is a copy of the one that asked for it.
             unsafe { sys::adopt_tid_address(address) };
         }
-        if let Some((word, patience)) = birth.locks {
-            sys::within(patience, word, locks::HELD, sys::pass_through_locks);
+        if let Some((word, tick)) = birth.locks {
+            sys::watched(tick, word, locks::HELD, sys::pass_through_locks);
             word.set(locks::FREE);
         }
         // SAFETY: a copy with its own memory, started under the fork locks, which ends below.

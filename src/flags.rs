@@ -107,6 +107,11 @@ impl CloneFlags {
         }
     }
 
+    /// The signal that the parent gets when the child ends, or 0.
+    pub(crate) fn exit_signal(self) -> libc::c_int {
+        (self.bits() & CSIGNAL) as libc::c_int
+    }
+
     /// As the old system call takes them: 32 bits in an `int`.
     pub(crate) fn as_int(self) -> libc::c_int {
         self.bits() as u32 as libc::c_int

@@ -22,8 +22,7 @@ static CLONE: Xsub = Xsub::new(
     Some(6),
     xsub::clone,
 )
-.prototype(c"$$$;$$$")
-.block_signals();
+.prototype(c"$$$;$$$");
 
 // The prototype is a list's, so that `unshare A | B` takes the whole expression.
 static UNSHARE: Xsub = Xsub::new(
@@ -33,7 +32,8 @@ static UNSHARE: Xsub = Xsub::new(
     Some(1),
     xsub::unshare,
 )
-.prototype(c"@");
+.prototype(c"@")
+.quick();
 
 /// `$Linux::Clone::VERSION`: Cargo.toml's, without the patch level.
 const VERSION: &CStr = match CStr::from_bytes_with_nul(

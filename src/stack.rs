@@ -30,7 +30,7 @@ impl ChildStack {
             .and_then(|len| len.checked_add(page))
             .filter(|&len| isize::try_from(len).is_ok())
             .ok_or(Error::Errno(libc::ENOMEM))?;
-        // MAP_NORESERVE: the size is a limit, not a demand. MAP_STACK: no huge pages.
+        // MAP_NORESERVE: the size is a limit, not a demand. MAP_STACK: a hint that huge pages are a waste.
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
         // SAFETY: a new mapping, placed by the kernel, touches nothing that exists.
         let base = unsafe {

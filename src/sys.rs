@@ -2,8 +2,9 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use libc::{c_int, c_long, c_ulong, c_void, pid_t};
@@ -36,7 +37,13 @@ pub(crate) fn page_size() -> usize {
 /// unshare(2) with all the bits that the system call takes; libc's function has an `int`.
 pub(crate) fn unshare(flags: u64) -> Result<(), Error> {
     // SAFETY: touches no memory.
-    match unsafe { libc::syscall(libc::SYS_unshare, flags as c_ulong) } {
+    let outcome = unsafe {
+        match c_int::try_from(flags) {
+            Ok(flags) => libc::unshare(flags).into(),
+            Err(_) => libc::syscall(libc::SYS_unshare, flags as c_ulong),
+        }
+    };
+    match outcome {
         -1 => Err(last_error()),
         _ => Ok(()),
     }
@@ -147,8 +154,8 @@ pub(crate) fn thread_count() -> Option<u64> {
     }
 }
 
-/// Takes and gives back the locks of the C library that its fork(3) takes: those of malloc, of
-/// stdio and of the dynamic loader. Blocks as long as one of them is held.
+/// Takes and gives back the locks of the C library that its fork(3) sets free: those of malloc, of
+/// stdio, of the dynamic loader and of the list of threads. Blocks as long as one of them is held.
 pub(crate) fn pass_through_locks() {
     // SAFETY: touches nothing but the C library's own state. mallinfo goes through all arenas.
     #[cfg(target_env = "gnu")]
@@ -162,6 +169,10 @@ pub(crate) fn pass_through_locks() {
         if !stream.is_null() {
             libc::fclose(stream);
         }
+    }
+    // SAFETY: changes nothing; to do it in all threads, the C library goes through their list.
+    unsafe {
+        libc::setresuid(libc::uid_t::MAX, libc::uid_t::MAX, libc::uid_t::MAX);
     }
     // SAFETY: all zeros is a valid `Dl_info`; the address is one of this library.
     unsafe {
@@ -248,50 +259,99 @@ impl Drop for SharedWord {
     }
 }
 
-/// Runs `work`; a process that has not done it within `limit` sets `word` to `late` and ends.
+/// Runs `work`; a process that gets stuck in it sets `word` to `stuck` and ends. Stuck is one that
+/// has used no processor time for three times `tick`: it waits for a lock.
 ///
 /// For a new process of one thread, all signals blocked, without a timer or a SIGALRM of its own
-/// (setitimer(2)).
-pub(crate) fn within(limit: Duration, word: &SharedWord, late: u32, work: impl FnOnce()) {
+/// (setitimer(2), clock_gettime(2)).
+pub(crate) fn watched(tick: Duration, word: &SharedWord, stuck: u32, work: impl FnOnce()) {
     static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
-    static LATE: AtomicU32 = AtomicU32::new(0);
+    static STUCK: AtomicU32 = AtomicU32::new(0);
+    static IDLE_TICKS: AtomicU32 = AtomicU32::new(0);
+    static USED: AtomicU64 = AtomicU64::new(0);
 
-    extern "C" fn end(_: c_int) {
-        if let Some(word) = NonNull::new(WORD.load(Ordering::Acquire)) {
-            let word = std::mem::ManuallyDrop::new(SharedWord(word));
-            word.set(LATE.load(Ordering::Acquire));
+    extern "C" fn look(_: c_int) {
+        // this handler itself takes some
+        const MICROSECONDS: u64 = 50;
+        let used = processor_time();
+        let before = USED.swap(used, Ordering::Relaxed);
+        if used - before > MICROSECONDS {
+            IDLE_TICKS.store(0, Ordering::Relaxed);
+        } else if IDLE_TICKS.fetch_add(1, Ordering::Relaxed) == 2 {
+            if let Some(word) = NonNull::new(WORD.load(Ordering::Relaxed)) {
+                let word = ManuallyDrop::new(SharedWord(word));
+                word.set(STUCK.load(Ordering::Relaxed));
+            }
+            exit_now(255)
         }
-        exit_now(255)
     }
 
-    let timer = |value: Duration| libc::itimerval {
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        },
-        it_value: libc::timeval {
+    let timer = |value: Duration| {
+        let interval = libc::timeval {
             tv_sec: value.as_secs() as libc::time_t,
             tv_usec: value.subsec_micros() as libc::suseconds_t,
-        },
+        };
+        libc::itimerval {
+            it_interval: interval,
+            it_value: interval,
+        }
     };
-    WORD.store(word.0.as_ptr(), Ordering::Release);
-    LATE.store(late, Ordering::Release);
-    // SAFETY: valid structs; `end` does nothing but what signal-safety(7) allows, and the word
+    WORD.store(word.0.as_ptr(), Ordering::Relaxed);
+    STUCK.store(stuck, Ordering::Relaxed);
+    IDLE_TICKS.store(0, Ordering::Relaxed);
+    USED.store(processor_time(), Ordering::Relaxed);
+    // SAFETY: valid structs; `look` does nothing but what signal-safety(7) allows, and the word
     // outlives this call.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         let mut before: libc::sigaction = std::mem::zeroed();
         let mut alarm: libc::sigset_t = std::mem::zeroed();
-        action.sa_sigaction = end as extern "C" fn(c_int) as libc::sighandler_t;
+        action.sa_sigaction = look as extern "C" fn(c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
         libc::sigemptyset(&raw mut alarm);
         libc::sigaddset(&raw mut alarm, libc::SIGALRM);
 
         libc::sigaction(libc::SIGALRM, &raw const action, &raw mut before);
         libc::sigprocmask(libc::SIG_UNBLOCK, &raw const alarm, ptr::null_mut());
-        libc::setitimer(libc::ITIMER_REAL, &timer(limit), ptr::null_mut());
+        libc::setitimer(libc::ITIMER_REAL, &timer(tick), ptr::null_mut());
         work();
         libc::setitimer(libc::ITIMER_REAL, &timer(Duration::ZERO), ptr::null_mut());
         libc::sigprocmask(libc::SIG_BLOCK, &raw const alarm, ptr::null_mut());
         libc::sigaction(libc::SIGALRM, &raw const before, ptr::null_mut());
     }
+}
+
+/// What this process has used of the processor, in microseconds (clock_gettime(2)).
+fn processor_time() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a place for the answer.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+}
+
+/// Whether a child has neither ended nor stopped (waitid(2)); it is not reaped.
+pub(crate) fn is_running(pid: pid_t) -> bool {
+    // SAFETY: all zeros is a valid `siginfo_t`, and a place for the answer.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+        libc::waitid(
+            libc::P_PID,
+            pid as libc::id_t,
+            &raw mut info,
+            options as c_int,
+        ) == 0
+            && info.si_pid() == 0
+    }
+}
+
+/// Whether the caller's next child is to be in another PID namespace than the caller, by
+/// unshare(2) or setns(2); true if that cannot be told (namespaces(7)).
+pub(crate) fn next_child_changes_pid_namespace() -> bool {
+    let namespace = |file| std::fs::read_link(file).ok();
+    let own = namespace("/proc/thread-self/ns/pid");
+    own.is_none() || own != namespace("/proc/thread-self/ns/pid_for_children")
 }

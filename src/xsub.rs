@@ -12,6 +12,12 @@ use crate::sys;
 
 /// `$retval = unshare $flags`: 0, or -1 with `$!` (unshare(2)).
 pub(crate) fn unshare(call: &Call<'_>) -> Result<Value> {
+    if let Some(flags) = call.plain_int(0) {
+        // as perl's `|` makes them, negative with the highest bit; errno is as the kernel left it
+        let done = sys::unshare(flags as u64).is_ok();
+        return Ok(Value::Int(if done { 0 } else { -1 }));
+    }
+    call.hold();
     answer(|| {
         sys::unshare(args::unshare_flags(call)?)?;
         Ok(0)

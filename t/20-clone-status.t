@@ -56,7 +56,8 @@ is with_arguments(sub { scalar @_ }, 1, 2), 'exit 0', 'nor those of the caller';
 # ---- dies ----
 
 sub dying {
-    my ($setup, $body) = @_;
+    my ($setup, $body, $around) = @_;
+    $around //= '';
     my ($output) = perl_output(<<"PERL");
         use strict; use warnings; use Linux::Clone;
         \$| = 1;
@@ -64,7 +65,7 @@ sub dying {
         $setup;
         END { print "END ", \$\$ == \$parent ? "parent" : "child", "\\n" }
         \$! = 0; \$? = 0;
-        my \$pid = eval { Linux::Clone::clone(sub { $body }, 0, 17) };
+        my \$pid = eval { $around; Linux::Clone::clone(sub { $body }, 0, 17) };
         print "caught in \$\$: \$@" if \$@;
         waitpid \$pid, 0;
         my \$status = \$?;
@@ -120,6 +121,9 @@ is dying('END { die "in END\n" if $? == 4 }', 'exit 4'), "END child\nin END\nEND
 is dying('our $o = bless []; sub DESTROY { exit 12 if $$ != $parent }', 'exit 3'),
     "END child\nstatus 12 signal 0\nEND parent\n", 'a destructor that exits';
 is dying('', 'my $f = sub { exit 5 }; my @x = map { sort { $f->() } 1, 2 } 1; 0'), "END child\nstatus 5 signal 0\nEND parent\n", 'exit deep inside';
+
+is dying('', 'exit 5', 'local $?'), "END child\nstatus 5 signal 0\nEND parent\n", 'a local $? of the caller does not hide the status';
+is dying('', 'die "oops\n"', 'local $?'), "oops\nEND child\nstatus 255 signal 0\nEND parent\n", 'nor that of a die';
 
 # fork says what exit and die must look like
 for my $body ('exit 5', '$! = 3; die "x\n"', 'my $x = bless []; exit 1', 'local $v = 2; exit 2', 'our $g = bless []; die "y\n"') {

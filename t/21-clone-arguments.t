@@ -103,6 +103,24 @@ for my $bad (
     like $@, qr/^Linux::Clone::clone: \$coderef must be a CODE reference or the name of a defined sub, not \Q$text\E at \Q$0\E line \d+\.$/,
         'and the message names it';
 }
+{
+    # things that are hard to describe
+    my $homeless = bless [], 'Foo::Gone';
+    { no warnings; undef %Foo::Gone::; delete $Foo::{'Gone::'} }
+    my $glob = do { no strict 'refs'; *{'Foo::Other::thing'} };
+    delete $Foo::{'Other::'};
+    my $malformed = "ab\xe2\x82";
+    require Encode;
+    Encode::_utf8_on($malformed);
+    my $warned = 0;
+    local $SIG{__WARN__} = sub { $warned++; die "a warning\n" };
+    for my $odd ($homeless, $glob, \$glob, $malformed, "\xe2$malformed") {
+        ok !eval { Linux::Clone::clone($odd, 0, SIGCHLD); 1 }, 'an odd thing is no code';
+        like $@, qr/^Linux::Clone::clone: \$coderef must be a CODE reference or the name of a defined sub, not (?:an object|the glob|a reference|the string)/,
+            'and the message says what it can';
+    }
+    is $warned, 0, 'without a warning';
+}
 ok !eval { Linux::Clone::clone((bless [], 'Dies'), 0, SIGCHLD); 1 }, 'an object whose &{} dies';
 is $@, "no code here\n", 'says what it says';
 ok !eval { Linux::Clone::clone((bless [], 'NoCode'), 0, SIGCHLD); 1 }, 'one whose &{} gives no code';
@@ -215,7 +233,21 @@ for my $readonly (sub { Linux::Clone::clone(sub { 1 }, 0, SIGCHLD, 5) },
     sub { my $v = 1; Internals::SvREADONLY($v, 1); Linux::Clone::clone(sub { 1 }, 0, SIGCHLD, $v) })
 {
     ok !eval { $readonly->(); 1 }, 'a read-only $ptid';
-    like $@, qr/^Linux::Clone::clone: \$ptid cannot be assigned to: it is read-only \(/, 'croaks';
+    like $@, qr/^Linux::Clone::clone: \$ptid cannot be assigned to: it is read-only or a glob \(/, 'croaks';
+}
+for my $refusing (sub { 'abc' =~ /(b)/; Linux::Clone::clone(sub { 1 }, 0, SIGCHLD, $1) },
+    sub { 'abc' =~ /b/; Linux::Clone::clone(sub { 1 }, 0, SIGCHLD, $&) },
+    sub { Linux::Clone::clone(sub { 1 }, 0, SIGCHLD, *STDOUT) })
+{
+    ok !eval { $refusing->(); 1 }, 'a $ptid whose magic refuses';
+    like $@, qr/Modification of a read-only value|read-only or a glob/, 'croaks';
+    is wait, -1, 'before there is a child';
+}
+{
+    local $ENV{PTID} = 'old';
+    my $pid = Linux::Clone::clone(sub { 0 }, 0, SIGCHLD, $ENV{PTID});
+    CloneTest::reap($pid);
+    is `echo \$PTID`, "$pid\n", 'a magical one that does not';
 }
 ok !eval { Linux::Clone::clone(sub { 1 }, 0, SIGCHLD | Linux::Clone::PIDFD); 1 }, 'PIDFD without $ptid';
 like $@, qr/^Linux::Clone::clone: PIDFD needs \$ptid: it receives the descriptor at /, 'croaks';

@@ -131,12 +131,14 @@ for my $end ('0', 'exit 0', 'die') {
         use Linux::Clone; \$| = 1;
         open my \$fh, '<', '/proc/self/stat' or die;
         pipe my \$r, my \$w or die;
+        opendir my \$dir, '/proc/self' or die;
         waitpid Linux::Clone::clone(sub { \$SIG{__DIE__} = sub { exit 1 }; $end }, 0, 17 | Linux::Clone::FILES), 0;
         print defined <\$fh> ? 'open ' : "closed \$! ";
         syswrite \$w, 'x' or print "pipe \$! ";
+        print readdir \$dir ? 'directory ' : "no directory \$! ";
         print "here\\n";
 PERL
-    is $output, "open here\n", "FILES: the parent's descriptors survive '$end'";
+    is $output, "open directory here\n", "FILES: the parent's descriptors survive '$end'";
 }
 
 done_testing;

@@ -97,6 +97,54 @@ PERL
     is $output, "5: 400\n", 'a child finds the locks of the C library free';
 }
 
+# A child that sets its ids while other threads start and end; one for a PID namespace that waits
+# for its process 1.
+{
+    my ($output) = perl_output(<<'PERL');
+        use threads; use Linux::Clone; use POSIX ();
+        my @busy = map { threads->create(sub { for (1 .. 60) { threads->create(sub { my @x = (1) x 1000; 1 })->join } }) } 1 .. 2;
+        my %ends;
+        for my $turn (1 .. 150) {
+            my $pid = Linux::Clone::clone(sub { POSIX::setuid($<); $> = $>; 5 }, 0, 17);
+            $pid > 0 or die "clone: $!";
+            local $SIG{ALRM} = sub { kill KILL => $pid };
+            alarm 10;
+            waitpid $pid, 0;
+            alarm 0;
+            $ends{ $? & 127 ? 'hung' : $? >> 8 }++;
+        }
+        $_->join for @busy;
+        print map { "$_: $ends{$_}\n" } sort keys %ends;
+PERL
+    is $output, "5: 150\n", 'a child may set its ids';
+}
+SKIP: {
+    # as root, since user namespaces are not for processes with several threads
+    skip 'unshare(NEWPID) is for root', 1 if $> != 0;
+    needs(Linux::Clone::NEWPID, 1);
+    my ($output) = perl_output(<<'PERL', File::Temp->new);
+        use threads; use Linux::Clone; use POSIX ();
+        my $file = shift;
+        my @busy = map { threads->create(sub { my @data; while (-s $file == 0) { @data = map { [ 1 .. 5 ] } 1 .. 2000 } }) } 1 .. 2;
+        my %ends;
+        for my $turn (1 .. 60) {
+            # a thread for each, since it is done once only
+            $ends{ threads->create(sub {
+                Linux::Clone::unshare(Linux::Clone::NEWPID) == 0 or return "unshare: $!";
+                my $pid = Linux::Clone::clone(sub { POSIX::_exit($$) }, 0, 17);
+                return "clone: $!" if $pid == -1;
+                waitpid $pid, 0;
+                return $? >> 8;
+            })->join }++;
+        }
+        open my $fh, '>', $file or die $!;
+        syswrite $fh, 'stop';
+        $_->join for @busy;
+        print map { "$_: $ends{$_}\n" } sort keys %ends;
+PERL
+    is $output, "1: 60\n", 'unshare(NEWPID) in a thread: its next child is process 1';
+}
+
 # a thread that ends while a child of its runs
 {
     my $pid = threads->create(sub { spawn(sub { select undef, undef, undef, 0.3; 11 }) })->join;

@@ -100,6 +100,8 @@ my %recipes = (
         flags  => CLONE_NEWUSER | CLONE_NEWNET,
         output => qr{\Aa program in a new network\ncannot run /no/such/program: No such file or directory\n\z},
     },
+    'A program with its input and output redirected' =>
+        { flags => 0, output => qr/\Ait wrote: HELLO\nexit status 3\nno such program: 127\n\z/ },
     'A pidfd'                    => { flags => 0, pidfd => 1, output => qr/\Ait has ended\nexit status 5\n\z/ },
     'A private /tmp'             => {
         flags  => CLONE_NEWNS,
@@ -185,12 +187,11 @@ my %messages = (
     "$clone: \$flags has bits above the 32 that clone(2) reads: %#x" => [ map { clone_with($code, 0, $_) } 1 << 32, -1 ],
     "$clone: the exit signal in \$flags is %d, but signals end at 64" => [ clone_with($code, 0, 65) ],
     "$clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare" => [ clone_with($code, 0, CLONE_NEWTIME) ],
-    "$clone: VM without VFORK would run two processes in one interpreter at once; leave VM out" =>
+    "$clone: VM without VFORK would run two processes in one interpreter at once; use VM|VFORK, or leave VM out" =>
         [ clone_with($code, 0, CLONE_VM | SIGCHLD) ],
-    "$clone: VM with VFORK is not implemented; leave VM out" => [ clone_with($code, 0, CLONE_VM | CLONE_VFORK | SIGCHLD) ],
     "$clone: %s is not implemented" =>
         [ map { clone_with($code, 0, $_ | SIGCHLD) } CLONE_SETTLS, CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID ],
-    "$clone: \$ptid cannot be assigned to: it is read-only (%s)" => [ sub { Linux::Clone::clone($code, 0, SIGCHLD, 5) } ],
+    "$clone: \$ptid cannot be assigned to: it is read-only or a glob (%s)" => [ sub { Linux::Clone::clone($code, 0, SIGCHLD, 5) } ],
     "$clone: PIDFD needs \$ptid: it receives the descriptor" => [ clone_with($code, 0, CLONE_PIDFD | SIGCHLD) ],
     "Usage: $clone(coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef)" =>
         [ clone_with(), clone_with($code, 0), clone_with($code, 0, SIGCHLD, undef, undef, undef, undef) ],

@@ -297,22 +297,22 @@ Share the I/O context: the disk scheduler treats both processes as one. Linux
 
 =item VM
 
-Share the memory. Linux 2.0. clone croaks: without VFORK two processes would
-run in one interpreter at once, and with VFORK it is not implemented. unshare
+Share the memory. Linux 2.0. In clone only with VFORK, else it croaks: two
+processes would run in one interpreter at once. See L</SHARED MEMORY>. unshare
 accepts it in a process of one thread, without effect.
 
 =item SIGHAND
 
-Share the table of signal handlers. Linux 2.0. Needs VM, so that clone cannot
-give it at present. unshare accepts it in a process of one thread, without
-effect.
+Share the table of signal handlers. Linux 2.0. Needs VM. In the child all
+signals stay blocked until it execs or ends. unshare accepts it in a process
+of one thread, without effect.
 
 =item THREAD
 
 Start a thread of the caller's process instead of a process. Linux 2.4.0.
-Needs SIGHAND and VM, so that clone cannot give it at present; L<threads> is
-what perl can do. unshare accepts it in a process of one thread, without
-effect.
+Needs SIGHAND and VM. It runs and ends before clone returns: see
+L</SHARED MEMORY>; L<threads> has others. unshare accepts it in a process of
+one thread, without effect.
 
 =back
 
@@ -324,7 +324,9 @@ effect.
 
 The parent sleeps until the child execs or ends; meanwhile only SIGKILL
 reaches it. Linux 2.2. Without VM the memory is not shared, and all else is as
-ever.
+ever; but the sleeping thread holds perl's locks, so that other threads wait
+for them, at their next C<open> or C<close> at the latest. With VM see
+L</SHARED MEMORY>.
 
 =item PARENT
 
@@ -402,7 +404,8 @@ coderef. It never runs the code that follows the call of clone.
 
 The child exits with the value's low eight bits: C<sub { 77 }> exits with 77,
 C<sub { -1 }> with 255. undef and the empty list are 0. The value is evaluated
-once; a string that is no number warns as perl does, under C<use warnings>.
+once; a string that is no number warns as perl does, under C<use warnings>
+where clone is called.
 Output is flushed. END blocks do not run, and neither do destructors, apart
 from those of objects which went with the coderef's own scope.
 
@@ -462,6 +465,86 @@ no handler; and when it ends, all of its namespace is killed.
 Anything: clone, fork, exec, unshare, start threads. What it changes in perl's
 memory the parent does not see.
 
+=head1 SHARED MEMORY
+
+    $pid = clone $coderef, 0, VM | VFORK | SIGCHLD;
+
+With these two flags the child does not get a copy of the memory: it runs in
+its parent's, on a stack of its own, while the parent sleeps. clone returns
+when the child has called exec or has ended. It is the fastest way to start a
+program: it takes the same time whatever the size of the parent, where
+C<fork> and a clone that copies take longer the larger it is.
+
+=over 4
+
+=item The parent
+
+goes on as if it had called a sub, however the child stopped: C<return>,
+C<die>, C<exit>, C<exec>, C<POSIX::_exit>, a signal. It leaves the child's
+frames, as an exception would: C<local> values are restored, and C<my>
+variables freed. C<$!>, C<$@>, C<$?> and C<$1> are as before.
+
+=item What the child does to variables
+
+stays done: they are the parent's. So do subs that it defines and modules that
+it loads. An object is destroyed once, when nobody holds it any more: by the
+child when it leaves the scope, else by the parent when it leaves the child's
+frames. Nothing is destroyed for the reason that the child ends. C<END> blocks
+run in the parent alone.
+
+=item What the child does to the process
+
+is its own: working directory, umask, ids, limits, namespaces, timers, and
+descriptors, unless FS or FILES shares them. So a handle that the child closes
+is closed as a perl object in the parent, too, while the parent's descriptor
+stays open with nothing left to close it. In the child work on descriptors:
+C<POSIX::dup2> and C<POSIX::close> leave handles alone. See
+L</A program with its input and output redirected>.
+
+=item Its end
+
+has the statuses and messages of L</THE CHILD>. Output is flushed; what a
+child leaves in a buffer, because it is killed or calls C<POSIX::_exit>, the
+parent writes, once.
+
+=item What signals do
+
+Handlers that are functions, perl's among them, are replaced by the default.
+A signal that ends the child does so where the interpreter is in order, so
+that the parent can go on with it: at the end of an operation of perl. With
+SIGHAND, where the handlers are the parent's, they stay, and all signals stay
+blocked until the child execs or ends; the program inherits that.
+
+SIGKILL cannot wait, and neither can an error in C code: a child that is
+killed so in the middle of an operation leaves that half done, in its parent's
+memory. One that sleeps or waits at that moment is harmless. Recursion that
+uses up the stack ends in SIGSEGV in time.
+
+=item exec, system, fork and clone in the child
+
+C<exec> that fails returns false, as ever; one that succeeds closes what is
+close-on-exec. C<system>, backticks and pipes work. C<fork>, and clone
+without VM, start a process with a copy of the memory; what returns from the
+coderef there ends that process, and C<exit> after C<fork> runs no C<END>
+block. clone with VM|VFORK may be nested. Do not start threads.
+
+=item An object's DESTROY
+
+that the child is in when it execs or is killed does not come to its end; the
+object is never freed, and may be destroyed again when the program ends.
+
+=item With THREAD
+
+THREAD|SIGHAND|VM|VFORK starts a thread of the same process, which ends with
+the coderef: C<return>, C<die> and C<exit> end the thread alone. clone returns
+its id; there is nothing to wait for. C<POSIX::_exit> and C<exec> are the
+whole process's.
+
+=back
+
+Other threads of the parent run on while the caller sleeps; only the caller's
+interpreter is lent.
+
 =head1 THREADS
 
 clone works in any thread of L<threads>. In the child only the calling thread
@@ -470,21 +553,25 @@ the child, not some thread. perl's own locks are held around the call, just as
 perl's C<fork> holds them, so that the child finds perl consistent.
 
 The C library helps fork(3) more than clone(2). glibc's fork(3) holds the
-locks of malloc, of stdio and of the dynamic loader while the process is
-copied, so that no other thread can hold one in the copy for ever. For
-clone(2) nobody can do that from outside of glibc. So, where there are other
-threads, the child takes and gives back each of these locks before the coderef
-runs. One that has been copied while it was held stops the child; clone ends
-it within milliseconds and starts another, unseen but for an exit signal that
-finds no child. If eight in a row fail, clone fails with EAGAIN. A process
-with one thread, which most are, needs none of this.
+locks of malloc and of stdio while the process is copied, and sets free that
+of the dynamic loader and the list of threads, so that the copy has no lock
+that another thread held. For clone(2) nobody can do that from outside of
+glibc. So, where there are other threads, the child takes and gives back each
+of these locks before the coderef runs. One that gets stuck, since a lock was
+held when it was copied, ends after some milliseconds, and clone starts
+another. The caller may get SIGCHLD for it, and C<wait> in another thread may
+find it. If eight in a row get stuck, clone fails with EAGAIN. The child looks
+at the whole heap for this, which takes as long as fork(3) for a large one.
+A process with one thread, which most are, does none of this, and nor does a
+child that shares memory.
 
-What glibc does for fork(3) and nobody does here: the handlers of
-pthread_atfork(3) do not run, so that a library that relies on them finds its
-own locks as they were; and locks of C<pthread_create> may be held, if another
-thread was starting a thread just then. Locks of XS modules, that of
-L<threads::shared> among them, can be held for ever in a child of fork, too. A
-child that soon calls C<exec> needs none of them.
+It is not done for a child with PARENT, for one with another exit signal than
+SIGCHLD or none, and for process 1 of the namespace that C<unshare> with NEWPID
+has ordered: those cannot be replaced. They can hang if another thread was
+inside of malloc, as any child can that needs a lock which nobody sets free:
+those of XS modules, that of L<threads::shared> among them (also in a child of
+C<fork>), and those of libraries that rely on pthread_atfork(3), whose handlers
+do not run. A child that soon calls C<exec> needs none of them.
 
 getpid(2) is right in the child. So is the thread id that the C library keeps
 for its own use, if the kernel can say where that is kept (prctl(2),
@@ -565,17 +652,18 @@ The low byte of C<$flags> is the exit signal.
 
 =item Linux::Clone::clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare
 
-=item Linux::Clone::clone: VM without VFORK would run two processes in one interpreter at once; leave VM out
+=item Linux::Clone::clone: VM without VFORK would run two processes in one interpreter at once; use VM|VFORK, or leave VM out
 
-=item Linux::Clone::clone: VM with VFORK is not implemented; leave VM out
+See L</SHARED MEMORY>.
 
 =item Linux::Clone::clone: %s is not implemented
 
 SETTLS, CHILD_SETTID or CHILD_CLEARTID.
 
-=item Linux::Clone::clone: $ptid cannot be assigned to: it is read-only (%s)
+=item Linux::Clone::clone: $ptid cannot be assigned to: it is read-only or a glob (%s)
 
-A constant or a literal stands where clone wants to store the thread id.
+A constant or a literal stands where clone wants to store the thread id. A
+variable whose magic refuses, like C<$1>, croaks with perl's own message.
 
 =item Linux::Clone::clone: PIDFD needs $ptid: it receives the descriptor
 
@@ -619,8 +707,8 @@ The kernel's table is shared, perl's handles are not: they are copies. If one
 process closes a handle, the other's copy of it fails with EBADF, or reads and
 writes whatever gets the number next. A file that the child opens stays open
 in the parent, which has no handle for it, until somebody closes its number.
-When the child calls C<exit>, perl does not close the descriptors, for the
-parent's sake.
+A child that calls C<exit> or dies takes a table of its own first, so that
+perl does not close its parent's descriptors.
 
 =item Capabilities and exec
 
@@ -646,12 +734,6 @@ there.
 C<unshare A | B> is C<unshare(A | B)>. In version 0.01 it was
 C<unshare(A) | B>. Since the prototype is a list's, C<unshare A, B> is a call
 with two arguments, which croaks.
-
-=item Shared memory
-
-There is one interpreter in a process's memory, and it cannot run two
-processes. VM without VFORK croaks for good. VM with VFORK could work, the
-parent being asleep, but is not implemented yet and croaks too.
 
 =back
 
@@ -877,6 +959,47 @@ fails, the parent reads why.
     waitpid $pid, 0;
     eval { start('/no/such/program') } or print $@;
 
+=head2 A program with its input and output redirected
+
+The child shares its parent's memory, so that this is as fast from a large
+process as from a small one. Descriptors are the child's own, handles are not:
+it redirects by number. A handle's descriptor is close-on-exec, its copy as 0,
+1 or 2 is not.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    # \@command with the descriptors of three handles as 0, 1 and 2
+    sub run {
+        my ($command, @handles) = @_;
+        my @fds = map { fileno $_ } @handles;
+        my $pid = Linux::Clone::clone sub {
+            # above 2 first, so that none is overwritten while it is needed
+            my @copies = map {
+                my $fd = $_;
+                $fd = POSIX::dup($fd) // return 126 while $fd <= 2;
+                $fd;
+            } @fds;
+            defined POSIX::dup2($copies[$_], $_) or return 126 for 0 .. 2;
+            no warnings 'exec';
+            exec { $command->[0] } @$command;
+            return 127;
+        }, 0, Linux::Clone::VM | Linux::Clone::VFORK | SIGCHLD;
+        die "clone: $!\n" if $pid == -1;
+        waitpid $pid, 0;
+        return $? >> 8;
+    }
+
+    open my $in, '<', '/dev/null' or die "/dev/null: $!\n";
+    pipe my $read, my $out or die "pipe: $!\n";
+    open my $err, '>&', \*STDERR or die "STDERR: $!\n";
+    my $status = run([ $^X, '-e', 'print uc "hello\n"; exit 3' ], $in, $out, $err);
+    close $out;
+    print "it wrote: ", <$read>, "exit status $status\n";
+    print "no such program: ", run(['/no/such/program'], $in, $err, $err), "\n";
+
 =head2 A pidfd
 
 A pidfd becomes readable when its process ends (Linux 5.3), so that it fits
@@ -938,8 +1061,8 @@ C<unshare(A | B)>. 1.3 has this too.
 =item *
 
 VM without VFORK croaks, where 0.01 let both processes loose on one
-interpreter. VM with VFORK, SETTLS, CHILD_SETTID and CHILD_CLEARTID croak as
-not implemented.
+interpreter. VM with VFORK works. SETTLS, CHILD_SETTID and CHILD_CLEARTID
+croak as not implemented.
 
 =item *
 

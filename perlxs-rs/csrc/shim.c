@@ -13,6 +13,12 @@
 #define THIS_PERL PL_curinterp
 #endif
 
+/* perls before 5.24 have only the slow way to set an XSUB's target */
+#ifndef TARGi
+#define TARGi(i, do_taint) sv_setiv_mg(TARG, i)
+#define TARGu(u, do_taint) sv_setuv_mg(TARG, u)
+#endif
+
 /* ---- containment ---- */
 
 typedef void (*guarded)(pTHX_ void *);
@@ -34,18 +40,24 @@ static XSPROTO(S_guard_xsub)
     XSRETURN_EMPTY;
 }
 
-/* An exit is under way on this thread: perl's stacks are unwound, so nothing of perl may run
- * before S_entry has passed the exit on. */
+/* How perl is leaving this thread's frames (2: exit), or 0. Then its stacks are unwound, so nothing
+ * of perl may run before S_entry has passed it on. */
 static __thread int S_leaving;
+
+/* The caller's signal mask, while an XSUB of ours has blocked all signals; or NULL. */
+static __thread const sigset_t *S_mask;
 
 /* Runs fn(arg) so that nothing is thrown past this frame.
  *
  * A die is a longjmp to the innermost eval, so fn needs an eval of its own around it;
  * call_sv makes one, around a sub: hence the throwaway XSUB. `done`, not $@, tells
  * whether fn died: an exception may be an object that is false. An exit is a longjmp
- * to the innermost jump frame, with all of perl's stacks unwound. $@ stays the caller's. */
+ * to the innermost jump frame, with all of perl's stacks unwound. $@ stays the caller's.
+ * Perl code runs with the caller's signal mask: what is thrown by a handler is caught too. */
 static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
 {
+    const sigset_t *const mask = S_mask;
+    sigset_t blocked;
     struct guard g;
     int ret;
     dJMPENV;
@@ -66,93 +78,132 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
         CvXSUBANY(cv).any_ptr = &g;
         SAVEFREESV((SV *)cv);
         PUSHMARK(PL_stack_sp);
+        if (mask) {
+            S_mask = NULL;
+            sigprocmask(SIG_SETMASK, mask, &blocked);
+        }
         call_sv((SV *)cv, G_VOID | G_DISCARD | G_EVAL | G_NODEBUG);
+        if (mask)
+            sigprocmask(SIG_SETMASK, &blocked, NULL);
         if (!g.done)
             *error = newSVsv(ERRSV);
         FREETMPS;
         LEAVE;
     }
+    else if (mask)
+        sigprocmask(SIG_SETMASK, &blocked, NULL);
+    S_mask = mask;
     JMPENV_POP;
     if (ret != 0) {
-        S_leaving = 1;
+        S_leaving = ret;
         return PERLXS_EXIT;
     }
     return g.done ? PERLXS_OK : PERLXS_DIED;
 }
 
-/* Passes an exit on: perl's stacks are unwound as far as they are this frame's, and then to the
- * next jump frame. */
-static void S_leave(pTHX_ void *unused)
+/* Passes on what S_leaving was. The stacks above the guard are unwound by now; exit unwinds the
+ * rest, down to the next jump frame. */
+static void S_leave(pTHX_ int leaving)
 {
-    PERL_UNUSED_VAR(unused);
     S_leaving = 0;
-    my_exit(STATUS_EXIT);
+    if (leaving == 2)
+        my_exit(STATUS_EXIT);
+    JMPENV_JUMP(leaving);
 }
 
 /* ---- the XSUB table and the one entry ---- */
 
 #define HELD 8 /* arguments that need no allocation */
 
+struct entry {
+    perlxs_call call; /* first: Rust has its address */
+    SV **args;        /* what is held, or NULL */
+    SV *few[HELD];
+    sigset_t mask;
+    const sigset_t *outer;
+};
+
+void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
+{
+    dINTERP;
+    struct entry *const e = (struct entry *)call;
+    sigset_t all;
+    size_t i;
+
+    if (e->args)
+        return;
+    /* perl's stack holds no references: what a magical argument runs could free another. */
+    e->args = e->few;
+    if (call->nargs > HELD)
+        Newx(e->args, call->nargs, SV *);
+    for (i = 0; i < call->nargs; i++)
+        e->args[i] = SvREFCNT_inc_simple_NN(call->args[i]);
+    call->args = e->args;
+
+    e->outer = S_mask;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &e->mask);
+    call->mask = S_mask = &e->mask;
+}
+
+/* Undoes perlxs_call_hold. Returns how perl is leaving, or 0. */
+static int S_release(pTHX_ struct entry *e)
+{
+    const int leaving = S_leaving;
+    const int err = errno;
+    size_t i;
+
+    S_leaving = 0;
+    S_mask = e->outer;
+    sigprocmask(SIG_SETMASK, &e->mask, NULL);
+    for (i = 0; i < e->call.nargs; i++)
+        SvREFCNT_dec_NN(e->args[i]);
+    if (e->args != e->few)
+        Safefree(e->args);
+    errno = err;
+    return leaving;
+}
+
 /* The XSUB of every CV that perlxs defines. All that Rust owns is gone when it throws. */
 static XSPROTO(S_entry)
 {
     dXSARGS;
     const perlxs_xsub *const x = (const perlxs_xsub *)XSANY.any_ptr;
-    SV *few[HELD];
-    SV **args = few;
-    perlxs_call call;
-    sigset_t mask;
+    struct entry e;
     int status;
-    int err;
-    I32 i;
 
     if (items < x->min_args || (x->max_args >= 0 && items > x->max_args))
         croak_xs_usage(cv, x->params);
 
-    /* perl's stack holds no references: what a magical argument runs could free another. */
-    if (items > HELD)
-        Newx(args, items, SV *);
-    for (i = 0; i < items; i++)
-        args[i] = SvREFCNT_inc_simple_NN(ST(i));
+    e.args = NULL;
+    e.call.args = &ST(0);
+    e.call.nargs = items;
+    e.call.mask = NULL;
+    if (!x->quick)
+        perlxs_call_hold((perlxs_interp *)THIS_PERL, &e.call);
+    status = x->body((perlxs_interp *)THIS_PERL, x, &e.call);
+    if (e.args) {
+        const int leaving = S_release(aTHX_ &e);
 
-    Zero(&call, 1, perlxs_call);
-    call.args = args;
-    call.nargs = items;
-    if (x->block_signals) {
-        sigset_t all;
-
-        sigfillset(&all);
-        sigprocmask(SIG_SETMASK, &all, &mask);
-        call.mask = &mask;
+        if (leaving)
+            S_leave(aTHX_ leaving);
     }
-    status = x->body((perlxs_interp *)THIS_PERL, x, &call);
-    err = errno;
-    if (x->block_signals)
-        sigprocmask(SIG_SETMASK, &mask, NULL);
-    for (i = 0; i < items; i++)
-        SvREFCNT_dec_NN(args[i]);
-    if (args != few)
-        Safefree(args);
-    errno = err;
-
-    if (S_leaving)
-        S_leave(aTHX_ NULL);
     if (status == PERLXS_DIED)
-        croak_sv(sv_2mortal(call.error));
+        croak_sv(sv_2mortal(e.call.error));
 
     SPAGAIN;
     SP -= items;
     EXTEND(SP, 1);
-    if (call.returns == PERLXS_RETURN_SV)
-        PUSHs(sv_2mortal(call.sv));
-    else if (call.returns == PERLXS_RETURN_UNDEF)
+    if (e.call.returns == PERLXS_RETURN_SV)
+        PUSHs(sv_2mortal(e.call.sv));
+    else if (e.call.returns == PERLXS_RETURN_UNDEF)
         PUSHs(&PL_sv_undef);
     else {
         dXSTARG;
-        if (call.returns == PERLXS_RETURN_INT)
-            sv_setiv_mg(TARG, (IV)call.integer);
+        if (e.call.returns == PERLXS_RETURN_INT)
+            TARGi((IV)e.call.integer, 1);
         else
-            sv_setuv_mg(TARG, (UV)call.integer);
+            TARGu((UV)e.call.integer, 1);
         PUSHs(TARG);
     }
     PUTBACK;
@@ -203,6 +254,12 @@ static void S_throw(pTHX_ void *error)
     croak_sv(sv_2mortal((SV *)error));
 }
 
+static void S_leave_boot(pTHX_ void *unused)
+{
+    PERL_UNUSED_VAR(unused);
+    S_leave(aTHX_ S_leaving);
+}
+
 void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
 {
     dINTERP;
@@ -221,7 +278,7 @@ void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
     if (status == PERLXS_DIED)
         SAVEDESTRUCTOR_X(S_throw, error);
     else if (status == PERLXS_EXIT)
-        SAVEDESTRUCTOR_X(S_leave, NULL);
+        SAVEDESTRUCTOR_X(S_leave_boot, NULL);
     if (items == 0) {
         SPAGAIN;
         EXTEND(SP, 1);
@@ -293,10 +350,39 @@ int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
     return sv == &PL_sv_undef;
 }
 
-int perlxs_sv_is_readonly(perlxs_interp *interp, SV *sv)
+struct assignable {
+    SV *sv;
+    int *out;
+};
+
+static void S_assignable(pTHX_ void *arg)
+{
+    struct assignable *const a = (struct assignable *)arg;
+    SV *const sv = a->sv;
+
+    *a->out = !SvREADONLY(sv) && !isGV_with_GP(sv);
+    /* magic may refuse, as that of $1: it tells when it is tried. A tied one would store. */
+    if (*a->out && SvSMAGICAL(sv) && !mg_find(sv, PERL_MAGIC_tiedscalar)
+        && !mg_find(sv, PERL_MAGIC_tiedelem)) {
+        SV *const value = sv_newmortal();
+
+        sv_setsv(value, sv);
+        sv_setsv_mg(sv, value);
+    }
+}
+
+int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error)
 {
     dINTERP;
-    return cBOOL(SvREADONLY(sv));
+    struct assignable a;
+
+    if (!SvMAGICAL(sv)) {
+        *out = !SvREADONLY(sv) && !isGV_with_GP(sv);
+        return PERLXS_OK;
+    }
+    a.sv = sv;
+    a.out = out;
+    return S_guard(aTHX_ S_assignable, &a, error);
 }
 
 int perlxs_sv_plain_int(perlxs_interp *interp, SV *sv, int64_t *value)
@@ -429,35 +515,75 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     return S_guard(aTHX_ S_set, &s, error);
 }
 
-SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv)
+struct describe {
+    SV *sv;
+    SV *text;
+};
+
+static void S_describe(pTHX_ void *arg)
 {
-    dINTERP;
+    struct describe *const d = (struct describe *)arg;
+    SV *const sv = d->sv;
+    SV *const text = d->text;
+
     if (SvROK(sv)) {
         SV *const target = SvRV(sv);
         const char *const type = sv_reftype(target, 0);
 
-        if (SvOBJECT(target))
-            return newSVpvf("an object of class %" HEKf, HEKfARG(HvNAME_HEK(SvSTASH(target))));
-        return newSVpvf("a reference to %s %s", strchr("AEIOU", *type) ? "an" : "a", type);
-    }
-    if (isGV_with_GP(sv))
-        return newSVpvf("the glob *%s::%" HEKf, HvNAME(GvSTASH((GV *)sv)),
-                        HEKfARG(GvNAME_HEK((GV *)sv)));
-    if (!SvOK(sv))
-        return newSVpvs("undef");
-    if (SvPOK(sv)) {
-        SV *const text = newSVpvs("the string ");
+        if (SvOBJECT(target)) {
+            HEK *const name = HvNAME_HEK(SvSTASH(target));
 
+            if (name)
+                Perl_sv_setpvf(aTHX_ text, "an object of class %" HEKf, HEKfARG(name));
+            else
+                sv_setpvs(text, "an object of a class that is gone");
+        }
+        else
+            Perl_sv_setpvf(aTHX_ text, "a reference to %s %s",
+                           strchr("AEIOU", *type) ? "an" : "a", type);
+    }
+    else if (isGV_with_GP(sv)) {
+        HV *const stash = GvSTASH((GV *)sv);
+        HEK *const package = stash ? HvNAME_HEK(stash) : NULL;
+
+        sv_setpvs(text, "the glob *");
+        if (package)
+            Perl_sv_catpvf(aTHX_ text, "%" HEKf, HEKfARG(package));
+        Perl_sv_catpvf(aTHX_ text, "::%" HEKf, HEKfARG(GvNAME_HEK((GV *)sv)));
+    }
+    else if (!SvOK(sv))
+        sv_setpvs(text, "undef");
+    else if (SvPOK(sv)) {
+        /* characters, if they are any: pv_pretty warns of others, and loses its way */
+        const int utf8 = SvUTF8(sv) && is_utf8_string((const U8 *)SvPVX_const(sv), SvCUR(sv));
+
+        sv_setpvs(text, "the string ");
         pv_pretty(text, SvPVX_const(sv), SvCUR(sv), 60, NULL, NULL,
                   PERL_PV_PRETTY_NOCLEAR | PERL_PV_PRETTY_QUOTE | PERL_PV_PRETTY_ELLIPSES
-                      | (SvUTF8(sv) ? PERL_PV_ESCAPE_UNI : 0));
-        return text;
+                      | (utf8 ? PERL_PV_ESCAPE_UNI : 0));
     }
-    if (SvIOK(sv))
-        return SvIsUV(sv) ? newSVpvf("%" UVuf, SvUVX(sv)) : newSVpvf("%" IVdf, SvIVX(sv));
-    if (SvNOK(sv))
-        return newSVpvf("%" NVgf, SvNVX(sv));
-    return newSVpvf("a value of type %s", sv_reftype(sv, 0));
+    else if (SvIOK(sv) && SvIsUV(sv))
+        Perl_sv_setpvf(aTHX_ text, "%" UVuf, SvUVX(sv));
+    else if (SvIOK(sv))
+        Perl_sv_setpvf(aTHX_ text, "%" IVdf, SvIVX(sv));
+    else if (SvNOK(sv))
+        Perl_sv_setpvf(aTHX_ text, "%" NVgf, SvNVX(sv));
+    else
+        Perl_sv_setpvf(aTHX_ text, "a value of type %s", sv_reftype(sv, 0));
+}
+
+/* Guarded, since what formats strings may warn, and a warning may be a handler's exception. */
+SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    struct describe d;
+    SV *error;
+
+    d.sv = sv;
+    d.text = newSVpvs("a value");
+    if (S_guard(aTHX_ S_describe, &d, &error) == PERLXS_DIED)
+        SvREFCNT_dec(error);
+    return d.text;
 }
 
 /* ---- code ---- */
@@ -503,6 +629,11 @@ int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error)
     dINTERP;
     struct code c;
 
+    if (SvROK(sv) && !SvGMAGICAL(sv) && SvTYPE(SvRV(sv)) == SVt_PVCV && !SvOBJECT(SvRV(sv))
+        && CvROOT((CV *)SvRV(sv))) {
+        *out = SvREFCNT_inc_simple_NN(SvRV(sv));
+        return PERLXS_OK;
+    }
     c.sv = sv;
     c.out = out;
     return S_guard(aTHX_ S_code, &c, error);
@@ -554,6 +685,28 @@ int perlxs_code_call(perlxs_interp *interp, SV *code, SV *const *args, size_t na
 
 /* ---- processes ---- */
 
+#ifndef PERLIO_TABLE_SIZE
+#define PERLIO_TABLE_SIZE 64 /* of perlio.c, in all perls */
+#endif
+
+/* Whether a flush would do nothing: no handle has anything in its buffer. What is not known to
+ * be idle is not. */
+static int S_output_is_idle(pTHX)
+{
+    const PerlIOl *table;
+    const PerlIOl *layer;
+    int i;
+
+    for (table = PL_perlio; table; table = (const PerlIOl *)table->next)
+        for (i = 1; i < PERLIO_TABLE_SIZE; i++)
+            for (layer = table[i].next; layer; layer = layer->next)
+                if ((layer->tab != &PerlIO_unix && layer->tab != &PerlIO_perlio
+                     && layer->tab != &PerlIO_crlf)
+                    || (layer->flags & (PERLIO_F_WRBUF | PERLIO_F_RDBUF)))
+                    return 0;
+    return 1;
+}
+
 static void S_flush_all(pTHX_ void *unused)
 {
     PERL_UNUSED_VAR(unused);
@@ -563,7 +716,7 @@ static void S_flush_all(pTHX_ void *unused)
 int perlxs_flush_all(perlxs_interp *interp, SV **error)
 {
     dINTERP;
-    return S_guard(aTHX_ S_flush_all, NULL, error);
+    return S_output_is_idle(aTHX) ? PERLXS_OK : S_guard(aTHX_ S_flush_all, NULL, error);
 }
 
 void perlxs_fork_lock(perlxs_interp *interp)
@@ -583,10 +736,13 @@ void perlxs_forget_signals(perlxs_interp *interp)
     dINTERP;
     int sig;
 
-    PL_sig_pending = 0;
+    /* only what is set is written: each page that a copy writes to costs it time */
+    if (PL_sig_pending)
+        PL_sig_pending = 0;
     if (PL_psig_pend)
         for (sig = 1; sig < SIG_SIZE; sig++)
-            PL_psig_pend[sig] = 0;
+            if (PL_psig_pend[sig])
+                PL_psig_pend[sig] = 0;
 }
 
 /* Where the interpreter stood. perl's own stacks may move when they grow: hence offsets. */
@@ -623,6 +779,7 @@ struct perlxs_shared {
     int sig_pending;
     int psig_pend[SIG_SIZE];
     int leaving;
+    const sigset_t *mask;
     runops_proc_t runops;
     despatch_signals_proc_t signalhook;
     /* of the other process, the guest */
@@ -730,23 +887,14 @@ static void S_reset_handlers(void)
     }
 }
 
-/* With a shared descriptor table, closing a handle would close the parent's descriptor.
- * One more reference to each makes perl's close keep it. */
-static void S_keep_descriptors(pTHX_ void *unused)
-{
-    int fd;
-
-    PERL_UNUSED_VAR(unused);
-    for (fd = 0; fd < PL_perlio_fd_refcnt_size; fd++)
-        if (PL_perlio_fd_refcnt[fd] > 0)
-            PerlIOUnix_refcnt_inc(fd);
-}
-
 /* Flushes all output, as perl_destruct: a STDOUT that cannot be written is a failure. */
 static int S_flush_status(pTHX_ int status)
 {
-    PerlIO *const out = PerlIO_stdout();
+    PerlIO *out;
 
+    if (S_output_is_idle(aTHX))
+        return status;
+    out = PerlIO_stdout();
     if (PerlIO_fileno(out) >= 0 && PerlIO_flush(out) != 0) {
         PerlIO_printf(PerlIO_stderr(), "Unable to flush stdout: %s\n", Strerror(errno));
         if (status == 0)
@@ -773,10 +921,29 @@ static int S_call_main(pTHX_ SV *code)
     return S_flush_status(aTHX_ status);
 }
 
+struct left {
+    void (*on_exit)(void);
+    int statusvalue;
+    int statusvalue_posix;
+};
+
+/* On the savestack between the coderef's own scopes and the parent's, which would put back a
+ * `local $?` of the caller, and close its handles. */
+static void S_left(pTHX_ void *arg)
+{
+    struct left *const l = (struct left *)arg;
+
+    l->statusvalue = PL_statusvalue;
+    l->statusvalue_posix = PL_statusvalue_posix;
+    if (l->on_exit)
+        l->on_exit();
+}
+
 int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int err,
-                    int keep_descriptors, int *status)
+                    void (*on_exit)(void), int *status)
 {
     dINTERP;
+    struct left left;
     int ret;
     dJMPENV;
     dSP;
@@ -791,9 +958,11 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int e
     PUTBACK;
     ENTER;
     SAVETMPS;
-    /* On the savestack here, it runs after the coderef's own scopes and before the parent's. */
-    if (keep_descriptors)
-        SAVEDESTRUCTOR_X(S_keep_descriptors, NULL);
+    S_mask = NULL;
+    left.on_exit = on_exit;
+    left.statusvalue = 255;
+    left.statusvalue_posix = 255 << 8;
+    SAVEDESTRUCTOR_X(S_left, &left);
     JMPENV_PUSH(ret);
     if (ret == 0) {
         if (mask)
@@ -802,7 +971,11 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int e
         *status = S_call_main(aTHX_ code);
     }
     JMPENV_POP;
-    return ret == 0 ? PERLXS_OK : PERLXS_EXIT;
+    if (ret == 0)
+        return PERLXS_OK;
+    PL_statusvalue = left.statusvalue;
+    PL_statusvalue_posix = left.statusvalue_posix;
+    return PERLXS_EXIT;
 }
 
 int perlxs_main_end(perlxs_interp *interp)
@@ -870,6 +1043,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->delaymagic = PL_delaymagic;
     s->tainted = TAINT_get;
     s->leaving = S_leaving;
+    s->mask = S_mask;
     s->sig_pending = PL_sig_pending;
     if (PL_psig_pend)
         Copy(PL_psig_pend, s->psig_pend, SIG_SIZE, int);
@@ -904,6 +1078,7 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const s
     dSP;
 
     S_guest = s;
+    S_mask = NULL;
     s->stack_limit = (const char *)stack_limit;
     PL_runops = S_guest_runops;
     if (mask) {
@@ -1012,7 +1187,8 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
         PL_statusvalue_posix = s->statusvalue_posix;
         PL_exit_flags = s->exit_flags;
     }
-    S_leaving = exited ? 1 : s->leaving;
+    S_leaving = exited ? 2 : s->leaving;
+    S_mask = s->mask;
     Safefree(s);
     return exited ? PERLXS_EXIT : PERLXS_OK;
 }

@@ -36,9 +36,9 @@ typedef struct perlxs_interp perlxs_interp;
 #define PERLXS_RETURN_SV 3
 
 typedef struct perlxs_call {
-    SV *const *args; /* nargs scalars, kept alive until the XSUB has returned */
+    SV *const *args; /* nargs scalars, the caller's own */
     size_t nargs;
-    const sigset_t *mask; /* the signal mask to restore, or NULL if none was set */
+    const sigset_t *mask; /* the caller's signal mask, once the call is held */
     int returns;          /* PERLXS_RETURN_*; which of the members below holds */
     int64_t integer;      /* the same bits are the unsigned one */
     SV *sv;               /* owned */
@@ -55,8 +55,11 @@ struct perlxs_xsub {
     perlxs_body body;
     int32_t min_args;
     int32_t max_args; /* -1: no limit */
-    int32_t block_signals;
+    int32_t quick; /* starts without perlxs_call_hold */
 };
+
+/* Keeps the arguments alive and blocks all signals until the body has returned. */
+void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call);
 
 typedef struct perlxs_constant {
     const char *name; /* without package */
@@ -86,7 +89,9 @@ SV *perlxs_sv_new_undef(perlxs_interp *interp);
 SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv);
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
-int perlxs_sv_is_readonly(perlxs_interp *interp, SV *sv);
+/* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
+ * tells. */
+int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error);
 
 #define PERLXS_NUMBER_UNDEF 0
 #define PERLXS_NUMBER_INT 1
@@ -112,7 +117,7 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **err
 const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
 
-/* What `sv` is, for an error message; an owned plain string. Runs nothing. */
+/* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 
 /* ---- code ---- */
@@ -132,9 +137,10 @@ void perlxs_forget_signals(perlxs_interp *interp);
 
 /* Runs `code` as the main program of this process, which must be a copy that nobody
  * returns into. PERLXS_OK: it returned, `*status` is the exit status that its value asks for.
- * PERLXS_EXIT: it exited or died (and perl has reported that). */
+ * PERLXS_EXIT: it exited or died (and perl has reported that); `on_exit`, if not NULL, has run
+ * after the code's own scopes and before those of the copied callers. */
 int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int err,
-                    int keep_descriptors, int *status);
+                    void (*on_exit)(void), int *status);
 /* END blocks and global destruction. Returns the exit status. */
 int perlxs_main_end(perlxs_interp *interp);
 

@@ -68,7 +68,7 @@ pub struct Xsub {
     pub body: Body,
     pub min_args: i32,
     pub max_args: i32,
-    pub block_signals: i32,
+    pub quick: i32,
 }
 
 #[repr(C)]
@@ -106,6 +106,7 @@ pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
 
 unsafe extern "C" {
+    pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
 
     pub fn perlxs_sv_new_bytes(
@@ -121,7 +122,12 @@ unsafe extern "C" {
     pub fn perlxs_sv_inc(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_dec(interp: *mut Interp, sv: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
-    pub fn perlxs_sv_is_readonly(interp: *mut Interp, sv: *mut Sv) -> c_int;
+    pub fn perlxs_sv_assignable(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut c_int,
+        error: *mut *mut Sv,
+    ) -> c_int;
     pub fn perlxs_sv_plain_int(interp: *mut Interp, sv: *mut Sv, value: *mut i64) -> c_int;
     pub fn perlxs_sv_number(
         interp: *mut Interp,
@@ -173,7 +179,7 @@ unsafe extern "C" {
         code: *mut Sv,
         mask: *const SigSet,
         err: c_int,
-        keep_descriptors: c_int,
+        on_exit: Option<extern "C" fn()>,
         status: *mut c_int,
     ) -> c_int;
     pub fn perlxs_main_end(interp: *mut Interp) -> c_int;

@@ -12,9 +12,9 @@ use crate::{Call, Code, Perl, Result, ffi};
 pub struct MainOptions {
     /// `$!` when the code starts.
     pub errno: c_int,
-    /// Keep the descriptors of perl's handles open when exit and global destruction close the
-    /// handles: for a process that shares its descriptor table (CLONE_FILES).
-    pub keep_descriptors: bool,
+    /// Called if the code exits or dies, after its own scopes are left and before those of the
+    /// copied callers, whose handles perl closes then.
+    pub on_exit: Option<extern "C" fn()>,
 }
 
 /// How a main program came to its end; the number is its exit status.
@@ -167,7 +167,7 @@ impl Call<'_> {
                 code.cv().raw(),
                 self.raw().mask,
                 options.errno,
-                options.keep_descriptors.into(),
+                options.on_exit,
                 &mut status,
             );
             match outcome {

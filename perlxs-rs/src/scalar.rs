@@ -202,10 +202,20 @@ impl Scalar {
         })
     }
 
-    /// Whether [`set`](Scalar::set) is refused (perlapi: `SvREADONLY`).
-    pub fn is_readonly(&self) -> bool {
-        // SAFETY: a live scalar of this interpreter.
-        unsafe { ffi::perlxs_sv_is_readonly(self.perl.raw(), self.raw()) != 0 }
+    /// Whether [`set`](Scalar::set) will be taken: not by a read-only scalar, nor by a glob, which
+    /// an assignment would turn into an alias (perlapi: `SvREADONLY`, `isGV_with_GP`).
+    ///
+    /// Magic may refuse, too, as that of `$1` does: where only a try tells, the scalar's own
+    /// value is assigned to it; but not to a tied one. Returns `Err` with what that says.
+    pub fn assignable(&self) -> Result<bool> {
+        let mut assignable = 0;
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `assignable` outlives the call.
+            unsafe {
+                ffi::perlxs_sv_assignable(self.perl.raw(), self.raw(), &mut assignable, error)
+            }
+        })?;
+        Ok(assignable != 0)
     }
 
     /// Whether this is the constant `undef`, as a caller writes it to pass no argument

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -95,7 +96,7 @@ impl Xsub {
                     Some(n) => n as i32,
                     None => -1,
                 },
-                block_signals: 0,
+                quick: 0,
             },
             body,
         }
@@ -107,13 +108,13 @@ impl Xsub {
         self
     }
 
-    /// With all signals blocked from before the body until every Rust value is dropped.
+    /// For a body that is done in nanoseconds if its arguments are plain integers.
     ///
-    /// For a body that must not be interrupted. perl's deferred signal handlers wait anyway;
-    /// immediate ones (`POSIX::sigaction` without `safe`) would otherwise run in the middle of
-    /// Rust, and a `die` there would be a longjmp across it.
-    pub const fn block_signals(mut self) -> Self {
-        self.raw.block_signals = 1;
+    /// Other bodies start [held](Call::hold). This one starts as it is called, and may own nothing
+    /// that needs to be dropped, and use nothing but [`Call::plain_int`], before it has called
+    /// [`Call::hold`].
+    pub const fn quick(mut self) -> Self {
+        self.raw.quick = 1;
         self
     }
 }
@@ -121,7 +122,7 @@ impl Xsub {
 /// One call of an XSUB: the interpreter and the arguments.
 pub struct Call<'c> {
     perl: Perl,
-    raw: &'c ffi::Call,
+    raw: &'c UnsafeCell<ffi::Call>,
     not_send: PhantomData<*const ()>,
 }
 
@@ -133,12 +134,39 @@ impl Call<'_> {
 
     /// The number of arguments.
     pub fn len(&self) -> usize {
-        self.raw.nargs
+        self.raw().nargs
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Keeps the arguments alive, and all signals blocked, until the body has returned.
+    ///
+    /// perl's deferred signal handlers wait anyway; immediate ones (`POSIX::sigaction` without
+    /// `safe`) would otherwise run in the middle of Rust, and a `die` there would be a longjmp
+    /// across it. Perl code that the body runs has the caller's signal mask.
+    ///
+    /// Every body but that of a [quick](Xsub::quick) XSUB starts like this; then it does nothing.
+    pub fn hold(&self) {
+        // SAFETY: the shim's own struct, of this call.
+        unsafe { ffi::perlxs_call_hold(self.perl.raw(), self.raw.get()) }
+    }
+
+    /// Argument `i`, counted from 0, if it is there and a plain signed integer, without magic.
+    /// `None` says nothing: [`Scalar::number`] reads the rest.
+    #[inline]
+    pub fn plain_int(&self, i: usize) -> Option<i64> {
+        if i >= self.len() {
+            return None;
+        }
+        let mut value = 0;
+        // SAFETY: a live scalar, since no perl code runs here; `value` outlives the call.
+        let plain = unsafe {
+            ffi::perlxs_sv_plain_int(self.perl.raw(), *self.raw().args.add(i), &mut value)
+        };
+        (plain != 0).then_some(value)
     }
 
     /// Argument `i`, counted from 0: the caller's own scalar, not a copy.
@@ -155,11 +183,12 @@ impl Call<'_> {
             return None;
         }
         // SAFETY: the shim holds `nargs` live scalars until the XSUB has returned.
-        unsafe { Some(Scalar::from_borrowed(self.perl, *self.raw.args.add(i))) }
+        unsafe { Some(Scalar::from_borrowed(self.perl, *self.raw().args.add(i))) }
     }
 
     pub(crate) fn raw(&self) -> &ffi::Call {
-        self.raw
+        // SAFETY: only `hold` writes to it, and keeps no reference meanwhile.
+        unsafe { &*self.raw.get() }
     }
 }
 
@@ -185,9 +214,9 @@ unsafe extern "C" fn enter(
     let body = unsafe { (*xsub.cast::<Xsub>()).body };
     let arguments = Call {
         perl,
-        // SAFETY: the shim's struct outlives this call, and nothing writes to it before the body
-        // is done.
-        raw: unsafe { &*call },
+        // SAFETY: the shim's struct outlives this call; until the body is done only `hold` writes
+        // to it.
+        raw: unsafe { &*call.cast::<UnsafeCell<ffi::Call>>() },
         not_send: PhantomData,
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&arguments)))

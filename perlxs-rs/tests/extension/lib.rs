@@ -67,7 +67,7 @@ fn describe(call: &Call<'_>) -> Result<Value> {
 fn flags(call: &Call<'_>) -> Result<Value> {
     let sv = call.arg(0);
     let words = [
-        (sv.is_readonly(), "readonly"),
+        (!sv.assignable()?, "readonly"),
         (sv.is_undef_constant(), "undef"),
     ];
     let words: Vec<_> = words.iter().filter(|w| w.0).map(|w| w.1).collect();
