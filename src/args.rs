@@ -4,12 +4,7 @@ use perlxs::{Call, Code, Number, Scalar};
 
 use crate::error::Error;
 use crate::flags::CloneFlags;
-
-/// The child's stack if the caller gives 0 or undef, in bytes.
-const DEFAULT_STACK: usize = 4 << 20;
-
-/// The least stack a child gets, in bytes: perl and the C library need that much.
-const LEAST_STACK: usize = 256 << 10;
+use crate::stack::ChildStack;
 
 /// What `clone` was asked for, checked.
 #[derive(Debug)]
@@ -97,8 +92,8 @@ fn stack_size(arg: &Scalar) -> Result<usize, Error> {
         )));
     }
     Ok(match usize::try_from(size) {
-        Ok(0) => DEFAULT_STACK,
-        Ok(size) => size.max(LEAST_STACK),
+        Ok(0) => ChildStack::DEFAULT,
+        Ok(size) => size.max(ChildStack::LEAST),
         Err(_) => usize::MAX,
     })
 }

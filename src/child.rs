@@ -57,7 +57,6 @@ struct Birth<'a, 'c> {
     call: &'a Call<'c>,
     code: &'a Code,
     options: MainOptions,
-    tid_address: Option<*mut pid_t>,
     /// Where to say that the C library's locks are free, and how often to look at that.
     locks: Option<(&'a SharedWord, Duration)>,
 }
@@ -132,13 +131,21 @@ fn start_copy(
                 .contains(CloneFlags::FILES)
                 .then_some(leave_descriptors),
         },
-        tid_address: sys::tid_address(),
         locks,
     };
+    // as fork(3): in the copy, the C library's note of the thread's id is the copy's own
+    let (tid_flags, tid) = match sys::tid_address() {
+        Some(address) => (
+            CloneFlags::CHILD_SETTID | CloneFlags::CHILD_CLEARTID,
+            address.as_ptr(),
+        ),
+        None => (CloneFlags::empty(), std::ptr::null_mut()),
+    };
+    let flags = request.flags | tid_flags;
     call.perl().with_fork_locks(|| {
-        // SAFETY: memory is not shared, so `birth` and the stack live in the child's copy;
-        // born_copy takes a `Birth`.
-        unsafe { clone_on(stack, request.flags, born_copy, (&raw mut birth).cast()) }
+        // SAFETY: memory is not shared, so `birth` and the stack live in the child's copy, and
+        // the id is written there; born_copy takes a `Birth`.
+        unsafe { clone_on(stack, flags, born_copy, (&raw mut birth).cast(), tid) }
     })
 }
 
@@ -159,22 +166,40 @@ fn start_guest(
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
         // them; born_guest takes a `Guest`.
-        unsafe { clone_on(stack, request.flags, born_guest, (&raw mut guest).cast()) }
+        unsafe {
+            clone_on(
+                stack,
+                request.flags,
+                born_guest,
+                (&raw mut guest).cast(),
+                std::ptr::null_mut(),
+            )
+        }
     })?
 }
 
 /// # Safety
-/// As for [`sys::clone`], where `flags` has no flag that `CloneRequest` refuses.
+/// As for [`sys::clone`].
 unsafe fn clone_on(
     stack: &ChildStack,
     flags: CloneFlags,
     entry: extern "C" fn(*mut c_void) -> c_int,
     arg: *mut c_void,
+    child_tid: *mut pid_t,
 ) -> Result<Started, Error> {
     // The kernel stores the thread id or the pidfd here, as the flags say.
     let mut stored: c_int = -1;
     // SAFETY: as the caller says.
-    let pid = unsafe { sys::clone(entry, stack.top(), flags.as_int(), arg, &raw mut stored)? };
+    let pid = unsafe {
+        sys::clone(
+            entry,
+            stack.top(),
+            flags.as_int(),
+            arg,
+            &raw mut stored,
+            child_tid,
+        )?
+    };
     let pidfd = flags.contains(CloneFlags::PIDFD).then(|| {
         // SAFETY: with this flag the kernel has stored a new descriptor, and nobody else has it.
         unsafe { OwnedFd::from_raw_fd(stored) }
@@ -194,10 +219,6 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `start_copy` passed it, and its frame is part of our copy.
         let birth = unsafe { &*birth.cast::<Birth<'_, '_>>() };
-        if let Some(address) = birth.tid_address {
-            // SAFETY: this process is a copy of the one that asked for it.
-            unsafe { sys::adopt_tid_address(address) };
-        }
         if let Some((word, tick)) = birth.locks {
             sys::watched(tick, word, locks::HELD, sys::pass_through_locks);
             word.set(locks::FREE);

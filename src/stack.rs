@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ptr;
 
 use libc::c_void;
@@ -15,22 +16,77 @@ use crate::sys;
 /// MAP_GROWSDOWN: another mapping could lie where it would grow to), and is not executable.
 #[derive(Debug)]
 pub(crate) struct ChildStack {
+    mapping: Mapping,
+}
+
+thread_local! {
+    /// This thread's last stack of the default size, kept for the next child: to map and unmap it
+    /// takes longer than all else that a call does in the parent.
+    static KEPT: Cell<Option<Mapping>> = const { Cell::new(None) };
+}
+
+#[derive(Debug)]
+struct Mapping {
     base: *mut c_void,
     len: usize,
 }
 
 impl ChildStack {
-    /// Maps `size` bytes, rounded up to pages, and the guard page (mmap(2), mprotect(2)).
+    /// The default size, in bytes.
+    pub(crate) const DEFAULT: usize = 4 << 20;
+
+    /// The least size, in bytes: perl and the C library need that much.
+    pub(crate) const LEAST: usize = 256 << 10;
+
+    /// Takes `size` bytes, rounded up to pages, and the guard page.
     ///
     /// Returns ENOMEM where there is no room, also for a size that no address space has.
     pub(crate) fn new(size: usize) -> Result<Self, Error> {
+        let kept = (size == Self::DEFAULT).then(|| KEPT.take()).flatten();
+        let mapping = kept.map_or_else(|| Mapping::new(size), Ok)?;
+        Ok(ChildStack { mapping })
+    }
+
+    /// The address below which there is room for what perl calls at the end of a recursion, but
+    /// not for another turn of it.
+    pub(crate) fn limit(&self) -> *const c_void {
+        // SAFETY: inside of the mapping: this is a quarter of the least stack.
+        unsafe { self.mapping.base.add(Self::LEAST / 4) }
+    }
+
+    /// The address above the stack, where it starts; a page boundary, so aligned for any
+    /// architecture.
+    pub(crate) fn top(&self) -> *mut c_void {
+        // SAFETY: the end of the mapping.
+        unsafe { self.mapping.base.add(self.mapping.len) }
+    }
+}
+
+impl Drop for ChildStack {
+    fn drop(&mut self) {
+        let nothing = Mapping {
+            base: ptr::null_mut(),
+            len: 0,
+        };
+        let mapping = std::mem::replace(&mut self.mapping, nothing);
+        if mapping.len == Self::DEFAULT + sys::page_size() {
+            // what was kept meanwhile, by a call within the call, is unmapped
+            drop(KEPT.replace(Some(mapping)));
+        }
+    }
+}
+
+impl Mapping {
+    /// mmap(2), mprotect(2).
+    fn new(size: usize) -> Result<Self, Error> {
         let page = sys::page_size();
         let len = size
             .checked_next_multiple_of(page)
             .and_then(|len| len.checked_add(page))
             .filter(|&len| isize::try_from(len).is_ok())
             .ok_or(Error::Errno(libc::ENOMEM))?;
-        // MAP_NORESERVE: the size is a limit, not a demand. MAP_STACK: a hint that huge pages are a waste.
+        // MAP_NORESERVE: the size is a limit, not a demand. MAP_STACK: a hint that huge pages are
+        // a waste.
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
         // SAFETY: a new mapping, placed by the kernel, touches nothing that exists.
         let base = unsafe {
@@ -46,34 +102,20 @@ impl ChildStack {
         if base == libc::MAP_FAILED {
             return Err(sys::last_error());
         }
-        let stack = ChildStack { base, len };
+        let mapping = Mapping { base, len };
         // SAFETY: the lowest page of the mapping above, which nobody uses yet.
         match unsafe { libc::mprotect(base, page, libc::PROT_NONE) } {
-            0 => Ok(stack),
+            0 => Ok(mapping),
             _ => Err(sys::last_error()),
         }
     }
-
-    /// The address below which there is room for what perl calls at the end of a recursion, but
-    /// not for another turn of it.
-    pub(crate) fn limit(&self) -> *const c_void {
-        /// In bytes: a quarter of the least stack.
-        const RESERVE: usize = 64 << 10;
-        // SAFETY: inside of the mapping, which has more than that.
-        unsafe { self.base.add(RESERVE) }
-    }
-
-    /// The address above the stack, where it starts; a page boundary, so aligned for any
-    /// architecture.
-    pub(crate) fn top(&self) -> *mut c_void {
-        // SAFETY: the end of the mapping.
-        unsafe { self.base.add(self.len) }
-    }
 }
 
-impl Drop for ChildStack {
+impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and the child has a copy of it: nobody here runs on it.
-        unsafe { libc::munmap(self.base, self.len) };
+        if self.len > 0 {
+            // SAFETY: the mapping is ours, and the child that used it is gone or has a copy.
+            unsafe { libc::munmap(self.base, self.len) };
+        }
     }
 }

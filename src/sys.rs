@@ -53,9 +53,9 @@ pub(crate) fn unshare(flags: u64) -> Result<(), Error> {
 /// with the status it returns. Returns its process id.
 ///
 /// # Safety
-/// `flags` has no flag that takes TLS or a child's address, and VM only with VFORK. `stack_top`
-/// is the end of a mapping that nobody uses, aligned for the architecture; `parent_tid` is
-/// writable; `entry` may be called with `arg` in a copy of this process, or with VM in this
+/// `flags` has no flag that takes TLS, and VM only with VFORK. `stack_top` is the end of a mapping
+/// that nobody uses, aligned for the architecture; `parent_tid` and, with a flag that uses it,
+/// `child_tid` are writable; `entry` may be called with `arg` in a copy of this process, or with VM in this
 /// memory while the caller sleeps.
 pub(crate) unsafe fn clone(
     entry: extern "C" fn(*mut c_void) -> c_int,
@@ -63,6 +63,7 @@ pub(crate) unsafe fn clone(
     flags: c_int,
     arg: *mut c_void,
     parent_tid: *mut c_int,
+    child_tid: *mut c_int,
 ) -> Result<pid_t, Error> {
     // SAFETY: as the caller says; the pointers of unused arguments are null.
     let pid = unsafe {
@@ -73,7 +74,7 @@ pub(crate) unsafe fn clone(
             arg,
             parent_tid,
             ptr::null_mut::<c_void>(),
-            ptr::null_mut::<c_int>(),
+            child_tid,
         )
     };
     match pid {
@@ -99,34 +100,26 @@ pub(crate) fn exit(status: c_int) -> ! {
 /// glibc's fork has the kernel write a child's own id there; clone(2) does not know the place.
 /// The kernel knows it, as the address that it clears when the thread ends (prctl(2),
 /// PR_GET_TID_ADDRESS). It counts only if this thread's id stands there: other C libraries keep
-/// something else at that address.
-pub(crate) fn tid_address() -> Option<*mut pid_t> {
-    let mut address: *mut pid_t = ptr::null_mut();
-    // SAFETY: the kernel writes one pointer to `address`.
-    let known = unsafe {
-        libc::prctl(
-            libc::PR_GET_TID_ADDRESS,
-            &raw mut address,
-            0 as c_ulong,
-            0 as c_ulong,
-            0 as c_ulong,
-        )
-    };
-    // SAFETY: the address is the C library's own, valid as long as the thread lives.
-    (known == 0 && !address.is_null() && unsafe { *address } == gettid()).then_some(address)
-}
-
-/// Makes `address` this thread's, with its id in it (set_tid_address(2)).
-///
-/// # Safety
-/// `address` is what [`tid_address`] returned in the process that this one is a copy of.
-pub(crate) unsafe fn adopt_tid_address(address: *mut pid_t) {
-    // SAFETY: in this copy the address is as valid as it was there; set_tid_address always
-    // succeeds and returns the caller's thread id.
-    unsafe {
-        let tid: c_long = libc::syscall(libc::SYS_set_tid_address, address);
-        *address = tid as pid_t;
+/// something else at that address. Asked once for each thread.
+pub(crate) fn tid_address() -> Option<NonNull<pid_t>> {
+    thread_local! {
+        static ADDRESS: Option<NonNull<pid_t>> = {
+            let mut address: *mut pid_t = ptr::null_mut();
+            // SAFETY: the kernel writes one pointer to `address`.
+            unsafe {
+                libc::prctl(
+                    libc::PR_GET_TID_ADDRESS,
+                    &raw mut address,
+                    0 as c_ulong,
+                    0 as c_ulong,
+                    0 as c_ulong,
+                )
+            };
+            // SAFETY: the address is the C library's own, valid as long as the thread lives.
+            NonNull::new(address).filter(|id| unsafe { id.read() } == gettid())
+        };
     }
+    ADDRESS.with(|&address| address)
 }
 
 fn gettid() -> pid_t {

@@ -10,21 +10,22 @@ use POSIX qw(SIGCHLD ENOMEM);
 
 my $page = POSIX::sysconf(POSIX::_SC_PAGESIZE());
 
-# The stack a child runs on, as "SIZE ACCESS GUARD-SIZE GUARD-ACCESS": the mapping that only the
-# child has and the one below it.
+# The stack a child runs on, as "SIZE ACCESS below GUARD-SIZE GUARD-ACCESS": in a fresh process the
+# only mapping with a page below it that cannot be touched.
 sub stack_of {
     my ($size) = @_;
-    my %parents = map { /^(\S+ \S+)/ ? ($1 => 1) : () } mappings();
-    my $maps = result(sub { join "\n", mappings() }, 0, $size);
-    my $guard;
+    my ($maps) = perl_output(<<'PERL', defined $size ? $size : ());
+        use Linux::Clone;
+        waitpid Linux::Clone::clone(sub { open my $maps, '<', '/proc/self/maps'; print <$maps>; 0 }, shift, 17), 0;
+PERL
+    my ($guard, @stacks);
     for (split /\n/, $maps) {
         my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/ or return $maps;
         my $bytes = hex($to) - hex($from);
-        return "$bytes $access below $guard->[1] $guard->[2]"
-            if $guard && $guard->[0] eq $from && !$parents{"$from-$to $access"} && $access =~ /^rw/ && $guard->[2] =~ /^---/;
+        push @stacks, "$bytes $access below $guard->[1] $guard->[2]" if $guard && $guard->[0] eq $from && $guard->[2] eq '---p' && $access =~ /^rw/;
         $guard = [ $to, $bytes, $access ];
     }
-    return "no stack in\n$maps";
+    return join ', ', @stacks;
 }
 for ([ 0, 4 << 20 ], [ undef, 4 << 20 ], [ 1, 256 << 10 ], [ 256 << 10, 256 << 10 ], [ 1 << 20, 1 << 20 ],
     [ (1 << 20) + 1, (1 << 20) + $page ], [ 64 << 20, 64 << 20 ])
@@ -50,6 +51,9 @@ unlike result(sub {
     my ($own) = slurp('/proc/self/status') =~ /^VmRSS:\s+(\d+) kB/m;
     cmp_ok $rss, '<', $own + (64 << 10), 'a stack of 1 GB is not filled';
 }
+
+# This process keeps one stack of the default size; from here on it has that.
+status(sub { 1 });
 
 # An overflow ends the child, and nothing else.
 {
@@ -82,6 +86,10 @@ PERL
     is stacks(), $stacks, 'leaves none';
     eval { Linux::Clone::clone(sub { 1 }, 0, SIGCHLD | Linux::Clone::VM) };
     is stacks(), $stacks, 'nor a croak';
+    status(sub { 1 }, 0, $_ << 20) for 1 .. 8;
+    is stacks(), $stacks, 'of other sizes none is kept';
+    status(sub { spawn(sub { 1 }); 1 while wait > 0; 1 });
+    is stacks(), $stacks, 'nor of nested calls';
 }
 
 # RLIMIT_AS: the kernel refuses the mapping.

@@ -199,6 +199,21 @@ for my $outer (sort keys %in) {
     POSIX::close($fd);
     is shared(sub { POSIX::close(fileno $read); 0 }), 'exit 0', 'a descriptor that the child closes';
     is sysread($read, my $buffer, 1), 0, "is open in the parent, and so is the handle";
+    {
+        # a handle that the child opens is none of the parent's descriptors
+        my @warnings;
+        local $SIG{__WARN__} = sub { push @warnings, @_ };
+        my $fds = descriptors();
+        my @kept;
+        for my $end (sub { 0 }, sub { kill KILL => $$; sleep 9 }, sub { exec 'true' }) {
+            shared(sub { pipe my $r, my $w or die; open my $file, '<', '/dev/null' or die; open $kept[@kept], '<', '/dev/null' or die; syswrite $w, 'x'; $end->() });
+        }
+        is_deeply \@warnings, [], 'handles that the child opens, and leaves in its frames, go without a warning';
+        is descriptors(), $fds, 'and without closing any';
+        is scalar(@kept), 3, 'those that it keeps are there';
+        ok !(grep { defined readline $_ } @kept), 'but have no file here';
+        ok !(grep { close $_ } @kept), 'and nothing to close';
+    }
     is shared(sub { chdir '/proc'; umask 0; 0 }), 'exit 0', 'the working directory';
     isnt readlink('/proc/self/cwd'), '/proc', 'is not shared';
 }

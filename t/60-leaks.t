@@ -63,8 +63,43 @@ my %kinds = (
     'a name'       => sub { my $pid = Linux::Clone::clone('named', 0, SIGCHLD); waitpid $pid, 0; $? and die },
 );
 sub named { 0 }
+{
+    # in the parent's memory: whatever the child leaves, the parent must find
+    my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
+    my $null = POSIX::open('/dev/null', POSIX::O_WRONLY());
+    package Object { sub new { bless {} } sub DESTROY { } }
+    my $in = sub {
+        my ($end) = @_;
+        our ($global, %hash);
+        my @pad = (1) x 20;
+        my $object = Object->new;
+        local $global = [ 1 .. 10 ];
+        local $hash{key} = { a => 1 };
+        local $_ = 'x' x 100;
+        for my $turn (1 .. 2) {
+            eval {
+                my @sorted = sort { my @mapped = map { "abc" =~ /(b)(?{ $end->() })/; $_ } 1 .. 3; $a <=> $b } 2, 1;
+                1;
+            } or die $@;
+        }
+        return 0;
+    };
+    my %ends = (
+        'return'  => [ sub { 1 }, 'exit 0' ],
+        'exit'    => [ sub { exit 3 }, 'exit 3' ],
+        'die'     => [ sub { POSIX::dup2($null, 2); $! = 4; die "x\n" }, 'exit 4' ],
+        '_exit'   => [ sub { POSIX::_exit(5) }, 'exit 5' ],
+        'exec'    => [ sub { exec '/bin/true' }, 'exit 0' ],
+        'a failed exec' => [ sub { no warnings; exec { '/nonexistent' } 'x' }, 'exit 0' ],
+        'SIGKILL' => [ sub { kill KILL => $$; sleep 9 }, 'signal 9' ],
+    );
+    for my $end (sort keys %ends) {
+        my ($code, $expected) = @{ $ends{$end} };
+        $kinds{"shared memory, $end"} = sub { my $got = status(sub { $in->($code) }, $shared); $got eq $expected or die $got };
+    }
+}
 for my $what (sort keys %kinds) {
-    is growth(200, $kinds{$what}), $flat, $what;
+    is growth($what =~ /^shared/ ? 3000 : 200, $kinds{$what}), $flat, $what;
 }
 
 done_testing;

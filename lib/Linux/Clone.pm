@@ -498,7 +498,8 @@ is its own: working directory, umask, ids, limits, namespaces, timers, and
 descriptors, unless FS or FILES shares them. So a handle that the child closes
 is closed as a perl object in the parent, too, while the parent's descriptor
 stays open with nothing left to close it. In the child work on descriptors:
-C<POSIX::dup2> and C<POSIX::close> leave handles alone. See
+C<POSIX::dup2> and C<POSIX::close> leave handles alone. And a handle that the
+child opens has no descriptor in the parent. See
 L</A program with its input and output redirected>.
 
 =item Its end
@@ -566,16 +567,16 @@ A process with one thread, which most are, does none of this, and nor does a
 child that shares memory.
 
 It is not done for a child with PARENT, for one with another exit signal than
-SIGCHLD or none, and for process 1 of the namespace that C<unshare> with NEWPID
-has ordered: those cannot be replaced. They can hang if another thread was
-inside of malloc, as any child can that needs a lock which nobody sets free:
-those of XS modules, that of L<threads::shared> among them (also in a child of
-C<fork>), and those of libraries that rely on pthread_atfork(3), whose handlers
-do not run. A child that soon calls C<exec> needs none of them.
+SIGCHLD or none, and for process 1 of the namespace that C<unshare> with
+NEWPID has ordered: those cannot be replaced. They can hang if another thread
+was inside of malloc, as any child can that needs a lock which nobody sets
+free: those of XS modules, that of L<threads::shared> among them (also in a
+child of C<fork>), and those of libraries that rely on pthread_atfork(3),
+whose handlers do not run. A child that soon calls C<exec> needs none of them.
 
 getpid(2) is right in the child. So is the thread id that the C library keeps
 for its own use, if the kernel can say where that is kept (prctl(2),
-PR_GET_TID_ADDRESS): the module puts the child's own there, as fork(3) would.
+PR_GET_TID_ADDRESS): the kernel puts the child's own there, as for fork(3).
 
 unshare acts on the calling thread alone. Other threads stay in the namespaces
 that they were in.
@@ -595,7 +596,8 @@ does, and ends in ENOMEM.
 Below it lies a guard page. A child that outgrows its stack is killed by
 SIGSEGV and touches nothing else.
 
-The parent unmaps its view of the stack before clone returns, whatever fails.
+The parent unmaps its view of the stack before clone returns, whatever fails;
+but each thread keeps one of the default size, for its next child.
 
 =head1 EXPORTS
 
@@ -976,13 +978,15 @@ it redirects by number. A handle's descriptor is close-on-exec, its copy as 0,
         my ($command, @handles) = @_;
         my @fds = map { fileno $_ } @handles;
         my $pid = Linux::Clone::clone sub {
-            # above 2 first, so that none is overwritten while it is needed
+            # above 2 first, so that none is lost while it is needed
             my @copies = map {
                 my $fd = $_;
                 $fd = POSIX::dup($fd) // return 126 while $fd <= 2;
                 $fd;
             } @fds;
-            defined POSIX::dup2($copies[$_], $_) or return 126 for 0 .. 2;
+            for my $n (0 .. 2) {
+                defined POSIX::dup2($copies[$n], $n) or return 126;
+            }
             no warnings 'exec';
             exec { $command->[0] } @$command;
             return 127;
@@ -995,10 +999,12 @@ it redirects by number. A handle's descriptor is close-on-exec, its copy as 0,
     open my $in, '<', '/dev/null' or die "/dev/null: $!\n";
     pipe my $read, my $out or die "pipe: $!\n";
     open my $err, '>&', \*STDERR or die "STDERR: $!\n";
-    my $status = run([ $^X, '-e', 'print uc "hello\n"; exit 3' ], $in, $out, $err);
+    my @command = ($^X, '-e', 'print uc "hello\n"; exit 3');
+    my $status = run(\@command, $in, $out, $err);
     close $out;
     print "it wrote: ", <$read>, "exit status $status\n";
-    print "no such program: ", run(['/no/such/program'], $in, $err, $err), "\n";
+    $status = run(['/no/such/program'], $in, $err, $err);
+    print "no such program: $status\n";
 
 =head2 A pidfd
 

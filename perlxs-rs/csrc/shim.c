@@ -2,6 +2,7 @@
 #include "perliol.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 
 #ifdef MULTIPLICITY
@@ -245,8 +246,19 @@ static void S_boot(pTHX_ void *arg)
     for (i = 0; i < m->nconstants; i++) {
         const perlxs_constant *const c = &m->constants[i];
 
-        newCONSTSUB(stash, c->name, newSVuv((UV)c->value));
+        SV *const value = newSVuv((UV)c->value);
+        const STRLEN len = strlen(c->name);
+
+        /* As constant.pm does it: a reference in the symbol table, of which perl makes the sub
+         * when it needs one; most constants are never needed. */
+        if (hv_exists(stash, c->name, len))
+            newCONSTSUB(stash, c->name, value);
+        else {
+            SvREADONLY_on(value);
+            (void)hv_store(stash, c->name, len, newRV_noinc(value), 0);
+        }
     }
+    mro_method_changed_in(stash);
 }
 
 static void S_throw(pTHX_ void *error)
@@ -721,7 +733,14 @@ int perlxs_flush_all(perlxs_interp *interp, SV **error)
 
 void perlxs_fork_lock(perlxs_interp *interp)
 {
-    PERL_UNUSED_VAR(interp);
+    dINTERP;
+
+    /* what each copy would have to make for itself, as perlxs_main_run does */
+    if (!PL_curstackinfo->si_next) {
+        dSP;
+        PUSHSTACKi(PERLSI_UNKNOWN);
+        POPSTACK;
+    }
     Perl_atfork_lock();
 }
 
@@ -787,6 +806,8 @@ struct perlxs_shared {
     perlxs_shared *host; /* whose guest this process is itself */
     const char *stack_limit;
     volatile sig_atomic_t signal; /* one to die of */
+    int nfds;
+    int *fd_refcnt; /* PL_perlio_fd_refcnt, as it was */
 };
 
 /* What this process is a guest of; NULL in others. */
@@ -1055,6 +1076,9 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->interp = interp;
     s->host = S_guest;
     s->signal = 0;
+    s->nfds = PL_perlio_fd_refcnt_size;
+    Newx(s->fd_refcnt, s->nfds, int);
+    Copy(PL_perlio_fd_refcnt, s->fd_refcnt, s->nfds, int);
 
     /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
     Newx(PL_savestack, SAVES, ANY);
@@ -1112,6 +1136,29 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const s
     return status;
 }
 
+/* Handles that the other process has opened: their descriptors are its own, and a number that
+ * is closed here could be another thread's file. Each gets a reference, with which perl does not
+ * close it, or, with `by` -1, loses it again; fd_refcnt notes which. */
+static void S_foreign_descriptors(pTHX_ perlxs_shared *s, int by)
+{
+    int fd;
+
+    if (by > 0 && PL_perlio_fd_refcnt_size > s->nfds) {
+        Renew(s->fd_refcnt, PL_perlio_fd_refcnt_size, int);
+        Zero(s->fd_refcnt + s->nfds, PL_perlio_fd_refcnt_size - s->nfds, int);
+        s->nfds = PL_perlio_fd_refcnt_size;
+    }
+    for (fd = 0; fd < s->nfds; fd++) {
+        if (by < 0 && s->fd_refcnt[fd] == -1)
+            PerlIOUnix_refcnt_dec(fd);
+        else if (by > 0 && s->fd_refcnt[fd] == 0 && PL_perlio_fd_refcnt[fd] > 0
+                 && fcntl(fd, F_GETFD) == -1) {
+            PerlIOUnix_refcnt_inc(fd);
+            s->fd_refcnt[fd] = -1;
+        }
+    }
+}
+
 /* What is left of the other process's stacks; in one that has been killed, anything. */
 static void S_shared_unwind(pTHX_ perlxs_shared *s)
 {
@@ -1155,7 +1202,10 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
     /* a destructor that exits comes back here, its stacks unwound; the rest goes on */
     if (ret != 0)
         exited = 1;
+    else
+        S_foreign_descriptors(aTHX_ s, 1);
     S_shared_unwind(aTHX_ s);
+    S_foreign_descriptors(aTHX_ s, -1);
     JMPENV_POP;
 
     Safefree(PL_savestack);
@@ -1189,6 +1239,7 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
     }
     S_leaving = exited ? 2 : s->leaving;
     S_mask = s->mask;
+    Safefree(s->fd_refcnt);
     Safefree(s);
     return exited ? PERLXS_EXIT : PERLXS_OK;
 }

@@ -1,0 +1,163 @@
+# VM|VFORK and signals: no handler of the parent's runs in the child, none of the parent's signals
+# is lost, and a child that a signal ends leaves the interpreter in order.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest;
+use POSIX qw(SIGCHLD SIGUSR1 SIGUSR2 SIGTERM SIG_BLOCK SIG_SETMASK);
+use Time::HiRes ();
+no warnings 'exec';
+
+my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
+my $parent = $$;
+sub shared { my ($code, $flags) = @_; return status($code, $shared | ($flags // 0)) }
+sub mask { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\w+)/m ? $1 : undef }
+
+# ---- handlers ----
+
+{
+    my $ran = '';
+    local @SIG{qw(USR1 TERM INT CHLD)} = (sub { $ran .= "$_[0] in " . ($$ == $parent ? 'parent' : 'child') . ' ' }) x 4;
+    for my $name (qw(USR1 TERM INT)) {
+        is shared(sub { kill $name => $$; 7 }), 'signal ' . POSIX->can("SIG$name")->(), "SIG$name, whose handler is a sub, ends the child";
+    }
+    is shared(sub { kill CHLD => $$; 7 }), 'exit 7', 'SIGCHLD does not';
+    unlike $ran, qr/child/, 'and no handler runs in it';
+    is shared(sub { exec $^X, '-e', 'kill USR1 => $$; exit 8' }), 'signal ' . SIGUSR1, 'nor is one left for the program';
+    $ran = '';
+    kill USR1 => $$;
+    like $ran, qr/^USR1 in parent/, "the parent's handler is as before";
+    local $SIG{USR2} = 'IGNORE';
+    is shared(sub { kill USR2 => $$; 9 }), 'exit 9', 'what is ignored is ignored in the child';
+    is shared(sub { exec $^X, '-e', 'kill USR2 => $$; exit 9' }), 'exit 9', 'and in the program';
+    $ran = '';
+    is shared(sub { local $SIG{USR1} = sub { $ran .= 'its own' }; kill USR1 => $$; 10 }), 'exit 10', 'the child may have a handler of its own';
+    like $ran, qr/^its own/, 'which runs';
+    $ran = '';
+    kill USR1 => $$;
+    like $ran, qr/^USR1 in parent/, "and the parent's is there again";
+    is shared(sub { local $SIG{ALRM} = sub { die "alarm\n" }; alarm 1; eval { sleep 9; 1 } ? 11 : 12 }), 'exit 12', 'an alarm of its own';
+    is shared(sub { alarm 1; sleep 9; 13 }), 'signal 14', 'one that ends it';
+    is shared(sub { alarm 1; select undef, undef, undef, 9; 13 }), 'signal 14', 'in a select';
+    is shared(sub { alarm 1; 1 while 1; 13 }), 'signal 14', 'in a loop';
+    is shared(sub { pipe my $r, my $w; alarm 1; my $line = <$r>; 13 }), 'signal 14', 'in a read';
+    is shared(sub { alarm 1; exec 'sleep', 9; 13 }), 'signal 14', 'in a program';
+}
+
+# ---- the mask ----
+
+{
+    my $before = mask('SigBlk');
+    my $inside;
+    shared(sub { $inside = mask('SigBlk'); 0 });
+    is $inside, $before, "the child's mask is the caller's";
+    is mask('SigBlk'), $before, 'and stays';
+    my $old = POSIX::SigSet->new;
+    POSIX::sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGUSR2, SIGTERM), $old);
+    my $mask = mask('SigBlk');
+    shared(sub { $inside = mask('SigBlk'); 0 });
+    is $inside, $mask, 'with blocked signals, too';
+    is result(sub { my $out; shared(sub { $out = mask('SigBlk'); exec 'true' }); $out }), $mask, 'in a child of a child';
+    POSIX::sigprocmask(SIG_SETMASK, $old);
+    my $handlers = 0;
+    local $SIG{USR1} = sub { $handlers++ };
+    my $thread = Linux::Clone::SIGHAND;
+    is shared(sub { $inside = mask('SigBlk'); kill USR1 => $$; 3 }, $thread), 'exit 3', 'with SIGHAND';
+    # all but SIGKILL and SIGSTOP; the C library keeps 32 and 33 for itself
+    is hex(substr $inside, -8) & 0x7fffffff, 0x7ffbfeff, 'all signals stay blocked';
+    is $handlers, 0, 'no handler runs in the child';
+    kill USR1 => $$;
+    is $handlers, 1, "and the parent's is still there";
+}
+
+# ---- what is pending ----
+
+{
+    my %seen = (child => 0, parent => 0);
+    local $SIG{USR1} = sub { $seen{ $$ == $parent ? 'parent' : 'child' }++ };
+    for (1 .. 50) {
+        my $pid = do { kill USR1 => $$; spawn(sub { exec 'true' }, $shared) };
+        CloneTest::reap($pid);
+    }
+    is "$seen{parent} $seen{child}", '50 0', 'a signal to the parent just before the call runs its handler in the parent, once';
+
+    # while the caller sleeps
+    %seen = (child => 0, parent => 0);
+    my $helper = fork // die "fork: $!";
+    if (!$helper) { select undef, undef, undef, 0.2; kill USR1 => $parent; POSIX::_exit(0) }
+    my $during;
+    is shared(sub { my $end = Time::HiRes::time() + 0.5; select undef, undef, undef, 0.1 while Time::HiRes::time() < $end; $during = $seen{parent}; 4 }), 'exit 4', 'a signal to the parent while it sleeps';
+    is $during, 0, 'waits';
+    is "$seen{parent} $seen{child}", '1 0', 'and runs its handler in the parent';
+    waitpid $helper, 0;
+
+    # a handler that runs at once
+    POSIX::sigaction(SIGUSR1, POSIX::SigAction->new(sub { $seen{ $$ == $parent ? 'parent' : 'child' } += 10 }));
+    $helper = fork // die "fork: $!";
+    if (!$helper) { select undef, undef, undef, 0.1; kill USR1 => $parent; POSIX::_exit(0) }
+    shared(sub { select undef, undef, undef, 0.3; exec 'true' });
+    is "$seen{parent} $seen{child}", '11 0', 'one that runs at once, too';
+    waitpid $helper, 0;
+}
+
+# ---- storms ----
+
+# Sends signals to a process as fast as it can until it is told to stop.
+sub storm {
+    my ($signals, $pids) = @_;
+    my $pid = fork // die "fork: $!";
+    return $pid if $pid;
+    $SIG{TERM} = 'DEFAULT';
+    my $end = time + 60;
+    while (time < $end) {
+        for my $signal (@$signals) { kill $signal => $pids->(); select undef, undef, undef, 0.00001 }
+    }
+    POSIX::_exit(0);
+}
+sub work { my ($n) = @_; my %h = map { ($_ => [ 1 .. 5 ]) } 1 .. $n; my @s = sort { $a <=> $b } keys %h; my $t = join ',', map { "$_" x 2 } @s; $t =~ s/1/one/g; return length $t }
+{
+    my %seen = (child => 0, parent => 0);
+    local @SIG{qw(USR1 USR2 WINCH)} = (sub { $seen{ $$ == $parent ? 'parent' : 'child' }++ }) x 3;
+    my $expected = work(100);
+    # the child is of the parent's process group: each signal goes to both
+    my $storm = storm([qw(USR1 USR2 WINCH)], sub { $parent });
+    my @wrong;
+    for my $turn (1 .. 500) {
+        my $result;
+        my $end = shared($turn % 2 ? sub { $result = work(100); 17 } : sub { $result = work(100); exec '/bin/true' });
+        push @wrong, $end if $end ne ($turn % 2 ? 'exit 17' : 'exit 0') || $result != $expected;
+    }
+    kill TERM => $storm;
+    waitpid $storm, 0;
+    is_deeply \@wrong, [], 'under a storm on the parent each child does its work';
+    is $seen{child}, 0, 'no handler runs in a child';
+    cmp_ok $seen{parent}, '>', 100, "and the parent's do";
+}
+{
+    # On the child: it is told its end anywhere in its work, and the parent's memory stays in order.
+    my $seen = 0;
+    local $SIG{USR1} = sub { $seen++ if $$ != $parent };
+    my $expected = work(50);
+    my (%ends, @wrong);
+    pipe my $read, my $write or die $!;
+    for my $turn (1 .. 1500) {
+        my $pid = Linux::Clone::clone(sub {
+            my $child = $$;
+            # from a process of its own, after a random time
+            my $killer = Linux::Clone::clone(sub { my $end = Time::HiRes::time() + rand 0.0008; 1 while Time::HiRes::time() < $end; kill USR1 => $child; POSIX::_exit(0) }, 256 << 10, SIGCHLD);
+            my @kept;
+            push @kept, work(50) while 1;
+        }, 0, $shared | SIGCHLD);
+        my $end = CloneTest::reap($pid);
+        $ends{$end}++;
+        push @wrong, $turn if work(50) != $expected;
+        # the killer is an orphan of the child's; it ends by itself
+    }
+    is_deeply \%ends, { 'signal ' . SIGUSR1, 1500 }, '1,500 children that a signal ends in the middle of their work';
+    is_deeply \@wrong, [], 'leave the interpreter in order';
+    is $seen, 0, 'and ran no handler';
+}
+
+done_testing;
