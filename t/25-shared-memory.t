@@ -212,7 +212,6 @@ for my $outer (sort keys %in) {
         is descriptors(), $fds, 'and without closing any';
         is scalar(@kept), 3, 'those that it keeps are there';
         ok !(grep { defined readline $_ } @kept), 'but have no file here';
-        ok !(grep { close $_ } @kept), 'and nothing to close';
     }
     is shared(sub { chdir '/proc'; umask 0; 0 }), 'exit 0', 'the working directory';
     isnt readlink('/proc/self/cwd'), '/proc', 'is not shared';
