@@ -1,8 +1,13 @@
 //! The extension that the tests load: XSUBs that show what Rust sees and keep count of drops.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+#![allow(unsafe_code)]
 
-use perlxs::{Call, Code, Constant, Error, Module, Number, Result, Scalar, Value, Xsub};
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
+
+use perlxs::{Call, Code, Constant, Error, Module, Number, Result, Scalar, Shared, Value, Xsub};
 
 static DROPPED: AtomicI64 = AtomicI64::new(0);
 
@@ -132,6 +137,70 @@ fn count(call: &Call<'_>) -> Result<Value> {
     Ok((call.len() as u64).into())
 }
 
+/// A guest in the interpreter, as a process that shares the memory would be; but it is a context
+/// of this process (makecontext(3)), so that tools which watch the memory see all of it.
+struct Guest<'a> {
+    shared: &'a Shared<'a, 'a>,
+    code: &'a Code,
+    limit: *const u8,
+    status: c_int,
+    home: MaybeUninit<libc::ucontext_t>,
+    host: *mut Guest<'static>,
+}
+
+static GUEST: AtomicPtr<Guest<'static>> = AtomicPtr::new(ptr::null_mut());
+
+extern "C" fn guest_main() {
+    // SAFETY: `guest` has set it, and its frame waits.
+    unsafe {
+        let guest = GUEST.load(Ordering::SeqCst);
+        (*guest).status = (*guest)
+            .shared
+            .run((*guest).code, 0, true, (*guest).limit.cast());
+    }
+}
+
+/// `guest($code)`: the exit status of a guest that runs the code, -1 if it is stopped.
+fn guest(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let code = code(call, 0)?;
+    let mut stack = vec![0u8; 1 << 20];
+    let status = call.share(|shared| {
+        let mut guest = Guest {
+            shared,
+            code: &code,
+            limit: stack[64 << 10..].as_ptr(),
+            status: -1,
+            home: MaybeUninit::uninit(),
+            host: GUEST.load(Ordering::SeqCst),
+        };
+        let mut there = MaybeUninit::<libc::ucontext_t>::uninit();
+        GUEST.store((&raw mut guest).cast(), Ordering::SeqCst);
+        // SAFETY: contexts that live in this frame, a stack that outlives them.
+        unsafe {
+            libc::getcontext(there.as_mut_ptr());
+            let context = there.as_mut_ptr();
+            (*context).uc_stack.ss_sp = stack.as_mut_ptr().cast();
+            (*context).uc_stack.ss_size = stack.len();
+            (*context).uc_link = guest.home.as_mut_ptr();
+            libc::makecontext(context, guest_main, 0);
+            libc::swapcontext(guest.home.as_mut_ptr(), context);
+        }
+        GUEST.store(guest.host, Ordering::SeqCst);
+        guest.status
+    })?;
+    Ok(status.into())
+}
+
+/// `stop()`: leaves the guest where it is, as exec and SIGKILL do.
+fn stop(_: &Call<'_>) -> Result<Value> {
+    // SAFETY: the frame that waits there; nothing here needs to be dropped.
+    unsafe {
+        libc::setcontext((*GUEST.load(Ordering::SeqCst)).home.as_ptr());
+    }
+    Ok(().into())
+}
+
 macro_rules! xsubs {
     ($($static:ident $name:literal ($params:literal, $min:expr, $max:expr) $body:ident;)*) => {
         $(static $static: Xsub = Xsub::new($name, $params, $min, $max, $body);)*
@@ -155,6 +224,8 @@ xsubs! {
     PANICS c"PerlXS::Test::panics" (c"text", 1, Some(1)) panics;
     CROAKS c"PerlXS::Test::croaks" (c"text", 1, Some(1)) croaks;
     COUNT c"PerlXS::Test::count" (c"...", 0, None) count;
+    GUEST_XSUB c"PerlXS::Test::guest" (c"code", 1, Some(1)) guest;
+    STOP c"PerlXS::Test::stop" (c"", 0, Some(0)) stop;
 }
 
 fn module() -> Module {
