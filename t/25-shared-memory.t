@@ -172,7 +172,7 @@ for my $outer (sort keys %in) {
     for my $n (1 .. 3) { shared(sub { for (1 .. 3) { exec 'true' } }); $loops++; next if $n == 2 }
     is $loops, 3, 'loop control afterwards';
     is $^S, 0, '$^S';
-    is eval { shared(sub { exec 'true' }); $^S }, 1, '$^S in an eval';
+    is eval { shared(sub { exec 'true' }); my $s = $^S; $s }, eval { my $s = $^S; $s }, '$^S in an eval';
     is eval q{ BEGIN { shared(sub { eval q{ BEGIN { exec 'true' } } }) } 'compiled' }, 'compiled', 'in the middle of compiling, on both sides';
 }
 

@@ -95,11 +95,16 @@ sub named { 0 }
     );
     for my $end (sort keys %ends) {
         my ($code, $expected) = @{ $ends{$end} };
-        $kinds{"shared memory, $end"} = sub { my $got = status(sub { $in->($code) }, $shared); $got eq $expected or die $got };
+        my $call = sub { my $got = status(sub { $in->($code) }, $shared); $got eq $expected or die $got };
+        my $grown = growth(3000, $call);
+        # perl 5.22 leaves something behind itself when an exception leaves such a regex
+        my $perls_own = growth(3000, sub { eval { $in->(sub { die "x\n" }) } });
+        my ($space, $rest) = split / /, $grown, 2;
+        ok $rest eq '0 0 0' && $space <= ($perls_own =~ /^(\d+)/)[0], "shared memory, $end" or diag "$grown, perl's own die: $perls_own";
     }
 }
 for my $what (sort keys %kinds) {
-    is growth($what =~ /^shared/ ? 3000 : 200, $kinds{$what}), $flat, $what;
+    is growth(200, $kinds{$what}), $flat, $what;
 }
 
 done_testing;

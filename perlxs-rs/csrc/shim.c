@@ -1207,6 +1207,13 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
     S_shared_unwind(aTHX_ s);
     S_foreign_descriptors(aTHX_ s, -1);
     JMPENV_POP;
+#if PERL_VERSION < 28
+    /* an exec that went well has not come back to free them */
+    Safefree(PL_Argv);
+    PL_Argv = NULL;
+    Safefree(PL_Cmd);
+    PL_Cmd = NULL;
+#endif
 
     Safefree(PL_savestack);
     Safefree(PL_scopestack);
