@@ -234,8 +234,6 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
 }
 
 /// The first frame of a child that lives in its parent's memory. `guest` is a [`Guest`].
-///
-/// What it returns ends a thread, and that alone.
 extern "C" fn born_guest(guest: *mut c_void) -> c_int {
     // SAFETY: `start_guest` passed it, and sleeps.
     let guest = unsafe { &*guest.cast::<Guest<'_, '_>>() };
@@ -251,7 +249,7 @@ extern "C" fn born_guest(guest: *mut c_void) -> c_int {
     }))
     .unwrap_or(FAILED);
     match guest.flags.contains(CloneFlags::THREAD) {
-        true => status,
+        true => sys::exit_thread(status),
         false => sys::exit_now(status),
     }
 }

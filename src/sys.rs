@@ -89,6 +89,15 @@ pub(crate) fn exit_now(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Ends the calling thread, and nothing else (_exit(2), "C library/kernel differences"). What
+/// clone(3) does when its function returns differs: before glibc 2.26 it ended the process.
+pub(crate) fn exit_thread(status: c_int) -> ! {
+    loop {
+        // SAFETY: does not return.
+        unsafe { libc::syscall(libc::SYS_exit, status) };
+    }
+}
+
 /// Ends the process as a C program ends (exit(3)).
 pub(crate) fn exit(status: c_int) -> ! {
     // SAFETY: called once, in a process of one thread.
