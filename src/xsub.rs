@@ -12,11 +12,19 @@ use crate::sys;
 
 /// `$retval = unshare $flags`: 0, or -1 with `$!` (unshare(2)).
 pub(crate) fn unshare(call: &Call<'_>) -> Result<Value> {
-    if let Some(flags) = call.plain_int(0) {
+    match call.plain_int() {
         // as perl's `|` makes them, negative with the highest bit; errno is as the kernel left it
-        let done = sys::unshare(flags as u64).is_ok();
-        return Ok(Value::Int(if done { 0 } else { -1 }));
+        Some(flags) => Ok(match sys::unshare(flags as u64) {
+            Ok(()) => Value::Int(0),
+            Err(_) => Value::Int(-1),
+        }),
+        None => unshare_by(call),
     }
+}
+
+/// With flags that are something else than a plain integer.
+#[cold]
+fn unshare_by(call: &Call<'_>) -> Result<Value> {
     call.hold();
     answer(|| {
         sys::unshare(args::unshare_flags(call)?)?;

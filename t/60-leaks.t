@@ -101,7 +101,8 @@ sub named { 0 }
         # perl 5.22 leaves something behind itself when an exception leaves such a regex
         my $perls_own = growth(3000, sub { eval { $in->(sub { die "x\n" }) } });
         my ($space, $rest) = split / /, $grown, 2;
-        ok $rest eq '0 0 0' && $space <= ($perls_own =~ /^(\d+)/)[0], "shared memory, $end" or diag "$grown, perl's own die: $perls_own";
+        # (twice: address space comes in large pieces)
+        ok $rest eq '0 0 0' && $space <= 2 * ($perls_own =~ /^(\d+)/)[0], "shared memory, $end" or diag "$grown, perl's own die: $perls_own";
     }
 }
 for my $what (sort keys %kinds) {

@@ -114,55 +114,60 @@ static void S_leave(pTHX_ int leaving)
 
 /* ---- the XSUB table and the one entry ---- */
 
-#define HELD 8 /* arguments that need no allocation */
-
-struct entry {
-    perlxs_call call; /* first: Rust has its address */
-    SV **args;        /* what is held, or NULL */
-    SV *few[HELD];
+/* What keeps a call undisturbed. */
+struct perlxs_held {
     sigset_t mask;
-    const sigset_t *outer;
+    const sigset_t *outer; /* S_mask before */
+    SV *args[1];           /* call->nargs of them */
 };
 
 void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
 {
     dINTERP;
-    struct entry *const e = (struct entry *)call;
+    struct perlxs_held *held;
     sigset_t all;
     size_t i;
 
-    if (e->args)
+    if (call->held)
         return;
+    Newxc(held, sizeof *held + call->nargs * sizeof(SV *), char, struct perlxs_held);
     /* perl's stack holds no references: what a magical argument runs could free another. */
-    e->args = e->few;
-    if (call->nargs > HELD)
-        Newx(e->args, call->nargs, SV *);
     for (i = 0; i < call->nargs; i++)
-        e->args[i] = SvREFCNT_inc_simple_NN(call->args[i]);
-    call->args = e->args;
-
-    e->outer = S_mask;
+        held->args[i] = SvREFCNT_inc_simple_NN(call->args[i]);
+    held->outer = S_mask;
     sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &e->mask);
-    call->mask = S_mask = &e->mask;
+    sigprocmask(SIG_SETMASK, &all, &held->mask);
+    S_mask = &held->mask;
+    call->mask = &held->mask;
+    call->args = held->args;
+    call->held = held;
 }
 
 /* Undoes perlxs_call_hold. Returns how perl is leaving, or 0. */
-static int S_release(pTHX_ struct entry *e)
+static int S_release(pTHX_ perlxs_call *call)
 {
+    struct perlxs_held *const held = call->held;
     const int leaving = S_leaving;
     const int err = errno;
     size_t i;
 
     S_leaving = 0;
-    S_mask = e->outer;
-    sigprocmask(SIG_SETMASK, &e->mask, NULL);
-    for (i = 0; i < e->call.nargs; i++)
-        SvREFCNT_dec_NN(e->args[i]);
-    if (e->args != e->few)
-        Safefree(e->args);
+    S_mask = held->outer;
+    sigprocmask(SIG_SETMASK, &held->mask, NULL);
+    for (i = 0; i < call->nargs; i++)
+        SvREFCNT_dec_NN(held->args[i]);
+    Safefree(held);
     errno = err;
     return leaving;
+}
+
+/* Whether it is an integer without magic, and no reference: nothing to run. */
+PERL_STATIC_INLINE int S_plain_int(SV *sv, int64_t *value)
+{
+    if (SvGMAGICAL(sv) || SvROK(sv) || !SvIOK(sv) || SvIsUV(sv))
+        return 0;
+    *value = SvIVX(sv);
+    return 1;
 }
 
 /* The XSUB of every CV that perlxs defines. All that Rust owns is gone when it throws. */
@@ -170,41 +175,43 @@ static XSPROTO(S_entry)
 {
     dXSARGS;
     const perlxs_xsub *const x = (const perlxs_xsub *)XSANY.any_ptr;
-    struct entry e;
+    perlxs_call call;
     int status;
 
-    if (items < x->min_args || (x->max_args >= 0 && items > x->max_args))
+    if (UNLIKELY(items < x->min_args || (U32)items > (U32)x->max_args)) /* -1: no limit */
         croak_xs_usage(cv, x->params);
 
-    e.args = NULL;
-    e.call.args = &ST(0);
-    e.call.nargs = items;
-    e.call.mask = NULL;
+    call.args = &ST(0);
+    call.nargs = items;
+    call.mask = NULL;
+    call.held = NULL;
+    call.is_plain = x->quick && items > 0 && S_plain_int(ST(0), &call.plain);
     if (!x->quick)
-        perlxs_call_hold((perlxs_interp *)THIS_PERL, &e.call);
-    status = x->body((perlxs_interp *)THIS_PERL, x, &e.call);
-    if (e.args) {
-        const int leaving = S_release(aTHX_ &e);
+        perlxs_call_hold((perlxs_interp *)THIS_PERL, &call);
+    status = x->body((perlxs_interp *)THIS_PERL, x, &call);
+    if (call.held) {
+        const int leaving = S_release(aTHX_ &call);
 
         if (leaving)
             S_leave(aTHX_ leaving);
     }
-    if (status == PERLXS_DIED)
-        croak_sv(sv_2mortal(e.call.error));
+    if (UNLIKELY(status == PERLXS_DIED))
+        croak_sv(sv_2mortal(call.error));
 
     SPAGAIN;
     SP -= items;
-    EXTEND(SP, 1);
-    if (e.call.returns == PERLXS_RETURN_SV)
-        PUSHs(sv_2mortal(e.call.sv));
-    else if (e.call.returns == PERLXS_RETURN_UNDEF)
+    if (items == 0)
+        EXTEND(SP, 1);
+    if (call.returns == PERLXS_RETURN_SV)
+        PUSHs(sv_2mortal(call.sv));
+    else if (call.returns == PERLXS_RETURN_UNDEF)
         PUSHs(&PL_sv_undef);
     else {
         dXSTARG;
-        if (e.call.returns == PERLXS_RETURN_INT)
-            TARGi((IV)e.call.integer, 1);
+        if (call.returns == PERLXS_RETURN_INT)
+            TARGi((IV)call.integer, 1);
         else
-            TARGu((UV)e.call.integer, 1);
+            TARGu((UV)call.integer, 1);
         PUSHs(TARG);
     }
     PUTBACK;
@@ -400,10 +407,7 @@ int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error)
 int perlxs_sv_plain_int(perlxs_interp *interp, SV *sv, int64_t *value)
 {
     dINTERP;
-    if (SvGMAGICAL(sv) || SvROK(sv) || !SvIOK(sv) || SvIsUV(sv))
-        return 0;
-    *value = SvIVX(sv);
-    return 1;
+    return S_plain_int(sv, value);
 }
 
 struct number {

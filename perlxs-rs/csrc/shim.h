@@ -35,10 +35,14 @@ typedef struct perlxs_interp perlxs_interp;
 #define PERLXS_RETURN_UINT 2
 #define PERLXS_RETURN_SV 3
 
+struct perlxs_held;
 typedef struct perlxs_call {
     SV *const *args; /* nargs scalars, the caller's own */
     size_t nargs;
     const sigset_t *mask; /* the caller's signal mask, once the call is held */
+    int64_t plain;        /* of a quick XSUB: its first argument, */
+    int is_plain;         /* if that is a plain integer */
+    struct perlxs_held *held;
     int returns;          /* PERLXS_RETURN_*; which of the members below holds */
     int64_t integer;      /* the same bits are the unsigned one */
     SV *sv;               /* owned */
@@ -55,7 +59,7 @@ struct perlxs_xsub {
     perlxs_body body;
     int32_t min_args;
     int32_t max_args; /* -1: no limit */
-    int32_t quick; /* starts without perlxs_call_hold */
+    int32_t quick; /* starts without perlxs_call_hold; its first argument may be plain */
 };
 
 /* Keeps the arguments alive and blocks all signals until the body has returned. */

@@ -22,6 +22,12 @@ pub struct Cv {
     _opaque: [u8; 0],
 }
 
+/// What keeps a call undisturbed.
+#[repr(C)]
+pub struct Held {
+    _opaque: [u8; 0],
+}
+
 /// Where the shim notes how the interpreter stood.
 #[repr(C)]
 pub struct Shared {
@@ -52,6 +58,9 @@ pub struct Call {
     pub args: *const *mut Sv,
     pub nargs: usize,
     pub mask: *const SigSet,
+    pub plain: i64,
+    pub is_plain: c_int,
+    pub held: *mut Held,
     pub returns: c_int,
     pub integer: i64,
     pub sv: *mut Sv,

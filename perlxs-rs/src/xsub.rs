@@ -108,7 +108,7 @@ impl Xsub {
         self
     }
 
-    /// For a body that is done in nanoseconds if its arguments are plain integers.
+    /// For a body that is done in nanoseconds if its argument is a plain integer.
     ///
     /// Other bodies start [held](Call::hold). This one starts as it is called, and may own nothing
     /// that needs to be dropped, and use nothing but [`Call::plain_int`], before it has called
@@ -154,19 +154,12 @@ impl Call<'_> {
         unsafe { ffi::perlxs_call_hold(self.perl.raw(), self.raw.get()) }
     }
 
-    /// Argument `i`, counted from 0, if it is there and a plain signed integer, without magic.
-    /// `None` says nothing: [`Scalar::number`] reads the rest.
+    /// The first argument of a [quick](Xsub::quick) XSUB, if it is there and a plain signed
+    /// integer, without magic. `None` says nothing: [`Scalar::number`] reads the rest.
     #[inline]
-    pub fn plain_int(&self, i: usize) -> Option<i64> {
-        if i >= self.len() {
-            return None;
-        }
-        let mut value = 0;
-        // SAFETY: a live scalar, since no perl code runs here; `value` outlives the call.
-        let plain = unsafe {
-            ffi::perlxs_sv_plain_int(self.perl.raw(), *self.raw().args.add(i), &mut value)
-        };
-        (plain != 0).then_some(value)
+    pub fn plain_int(&self) -> Option<i64> {
+        let call = self.raw();
+        (call.is_plain != 0).then_some(call.plain)
     }
 
     /// Argument `i`, counted from 0: the caller's own scalar, not a copy.
