@@ -97,9 +97,9 @@ sub named { 0 }
     for my $end (sort keys %ends) {
         my ($code, $expected) = @{ $ends{$end} };
         my $call = sub { my $got = status(sub { $in->($code) }, $shared); $got eq $expected or die $got };
-        my $grown = growth(3000, $call);
+        my $grown = growth(2000, $call);
         # perl 5.22 leaves something behind itself when an exception leaves such a regex
-        my $perls_own = growth(3000, sub { eval { $in->(sub { die "x\n" }) } });
+        my $perls_own = growth(2000, sub { eval { $in->(sub { die "x\n" }) } });
         my ($space, $rest) = split / /, $grown, 2;
         # (twice: address space comes in large pieces)
         ok $rest eq '0 0 0' && $space <= 2 * ($perls_own =~ /^(\d+)/)[0], "shared memory, $end" or diag "$grown, perl's own die: $perls_own";
