@@ -169,10 +169,10 @@ fn start_guest(
         unsafe {
             clone_on(
                 stack,
-                request.flags,
+                request.flags | CloneFlags::CHILD_CLEARTID,
                 born_guest,
                 (&raw mut guest).cast(),
-                std::ptr::null_mut(),
+                shared.tid(),
             )
         }
     })?

@@ -209,9 +209,16 @@ for my $outer (sort keys %in) {
             shared(sub { pipe my $r, my $w or die; open my $file, '<', '/dev/null' or die; open $kept[@kept], '<', '/dev/null' or die; syswrite $w, 'x'; $end->() });
         }
         is_deeply \@warnings, [], 'handles that the child opens, and leaves in its frames, go without a warning';
-        is descriptors(), $fds, 'and without closing any';
         is scalar(@kept), 3, 'those that it keeps are there';
         ok !(grep { defined readline $_ } @kept), 'but have no file here';
+        # the number is kept with the handle: another file that got it would not be closed
+        pipe my $read, my $write or die $!;
+        ok !(grep { fileno $_ == fileno $read || fileno $_ == fileno $write } @kept), 'nor get one';
+        close $write;
+        is sysread($read, my $byte, 1), 0, "the parent's own are closed";
+        close $read;
+        close $_ for @kept;
+        is descriptors(), $fds, 'and no descriptor is left';
     }
     is shared(sub { chdir '/proc'; umask 0; 0 }), 'exit 0', 'the working directory';
     isnt readlink('/proc/self/cwd'), '/proc', 'is not shared';
@@ -262,6 +269,57 @@ PERL
         print $pid > 0 ? "goes on\n" : "no\n";
 PERL
     like $output, qr/^\t\(in cleanup\) destructor\n(?: at -e line \d+\.\n)?goes on\n\z/, 'one that dies warns, as ever';
+}
+
+# ---- what throws while the parent cleans up ----
+
+{
+    my ($output) = perl_output(<<'PERL');
+        use Linux::Clone; $| = 1;
+        package Strict { sub TIEHASH { bless {} } sub EXISTS { 1 } sub FETCH { 1 } sub STORE { die "store\n" if $main::strict } }
+        tie my %tied, 'Strict';
+        our $strict = 0;
+        eval { waitpid Linux::Clone::clone(sub { local $tied{x} = 2; $strict = 1; exec 'true' }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0; print "status $?\n" };
+        $strict = 0;
+        print "goes on $@\n";
+PERL
+    is $output, "store\nstatus 0\ngoes on \n", 'an exception is printed, and the parent goes on';
+}
+
+# ---- a guest whose host is killed ----
+
+{
+    my @wrong;
+    for my $turn (1 .. 20) {
+        my ($host, $worked) = (0, 0);
+        my $got = shared(sub {
+            local $global = 'host';
+            $host = $$;
+            my @pad = map { [$_] } 1 .. 20;
+            shared(sub {
+                local $global = 'guest';
+                kill KILL => $host;
+                for (1 .. 5000) { my %h = map { ($_ => [1]) } 1 .. 20; my @s = sort keys %h }
+                $worked++;
+                return 0;
+            });
+            return 0;
+        });
+        push @wrong, "worked $worked" if $worked;
+        my @after = ($global, recursive(20), join ',', sort { $a <=> $b } 3, 1, 2);
+        push @wrong, "$got @after" if "$got @after" ne 'signal 9 outer 210 1,2,3';
+        select undef, undef, undef, 0.01;
+        push @wrong, "worked $worked later" if $worked;
+    }
+    is_deeply \@wrong, [], 'the parent waits until the guest is gone, too, and cleans up both';
+    is shared(sub { my $host = $$; shared(sub { exec 'sh', '-c', 'sleep 0.3; exit 5' }); kill KILL => $$; sleep 9 }), 'signal 9',
+        'a program that a guest of a guest has become';
+    pipe my $read, my $write or die $!;
+    my $fd = fileno $write;
+    shared(sub { shared(sub { POSIX::dup2($fd, 1); exec 'sh', '-c', 'sleep 0.2; echo alive' }); 0 }) for 1;
+    close $write;
+    # the host waits for nobody: it is gone, and its guest's program goes on
+    is readline($read), "alive\n", 'outlives its host';
 }
 
 # ---- messages and statuses ----

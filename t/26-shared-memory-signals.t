@@ -46,6 +46,23 @@ sub mask { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\w+
     is shared(sub { alarm 1; exec 'sleep', 9; 13 }), 'signal 14', 'in a program';
 }
 
+{
+    my $ran = '';
+    local $SIG{USR1} = sub { $ran .= $$ == $parent ? 'parent' : 'child' };
+    is shared(sub { { local $SIG{USR1} = sub { $ran .= 'own' }; kill USR1 => $$ } kill USR1 => $$; 7 }), 'signal ' . SIGUSR1,
+        "when a handler of its own goes, it is the default that comes back, not the parent's";
+    is $ran, 'own', 'which does not run';
+    local $SIG{WINCH} = sub { $ran .= $$ == $parent ? 'parent' : 'child' };
+    is shared(sub { { local $SIG{WINCH} = sub { } } kill WINCH => $$; 7 }), 'exit 7', 'also if the default is to ignore it';
+    is $ran, 'own', 'nor this one';
+    kill USR1 => $$;
+    is $ran, 'ownparent', "and the parent's runs in the parent";
+    # it comes while exec's arguments are evaluated
+    my $long = 'ab' x 1e7;
+    is shared(sub { Time::HiRes::ualarm(3000); exec '/bin/true', $long =~ tr/a/a/ + $long =~ tr/b/b/ }), 'signal 14',
+        'a signal that comes before exec is not lost';
+}
+
 # ---- the mask ----
 
 {
@@ -136,27 +153,33 @@ sub work { my ($n) = @_; my %h = map { ($_ => [ 1 .. 5 ]) } 1 .. $n; my @s = sor
     cmp_ok $seen{parent}, '>', 100, "and the parent's do";
 }
 {
-    # On the child: it is told its end anywhere in its work, and the parent's memory stays in order.
+    # On the child, anywhere in its work: the parent's memory stays in order.
     my $seen = 0;
     local $SIG{USR1} = sub { $seen++ if $$ != $parent };
     my $expected = work(50);
-    my (%ends, @wrong);
-    pipe my $read, my $write or die $!;
-    for my $turn (1 .. 600) {
-        my $pid = Linux::Clone::clone(sub {
-            my $child = $$;
-            # from a process of its own, after a random time
-            my $killer = Linux::Clone::clone(sub { my $end = Time::HiRes::time() + rand 0.0008; 1 while Time::HiRes::time() < $end; kill USR1 => $child; POSIX::_exit(0) }, 256 << 10, SIGCHLD);
-            my @kept;
-            push @kept, work(50) while 1;
-        }, 0, $shared | SIGCHLD);
-        my $end = CloneTest::reap($pid);
-        $ends{$end}++;
-        push @wrong, $turn if work(50) != $expected;
-        # the killer is an orphan of the child's; it ends by itself
+    my %work = (
+        'its work'         => sub { my @kept; push @kept, work(50) while 1 },
+        'an exec'          => sub { no warnings; while (1) { exec '/nonexistent/x', map { $_ + 0.5 } 1 .. 500 } },
+        'opening and closing' => sub { while (1) { open my $fh, '<', '/dev/null' or die; my @lines = <$fh> } },
+    );
+    my $realtime = POSIX->can('SIGRTMIN') ? POSIX::SIGRTMIN() + 6 : 40;
+    for my $what (sort keys %work) {
+        for my $signal (SIGUSR1, SIGTERM, $realtime) {
+            my (%ends, @wrong);
+            for my $turn (1 .. 100) {
+                my $pid = Linux::Clone::clone(sub {
+                    my $child = $$;
+                    # from a process of its own, after a random time; an orphan that ends by itself
+                    Linux::Clone::clone(sub { my $end = Time::HiRes::time() + rand 0.0008; 1 while Time::HiRes::time() < $end; kill $signal => $child; POSIX::_exit(0) }, 256 << 10, SIGCHLD);
+                    $work{$what}->();
+                }, 0, $shared | SIGCHLD);
+                $ends{ CloneTest::reap($pid) }++;
+                push @wrong, $turn if work(50) != $expected;
+            }
+            is_deeply \%ends, { "signal $signal" => 100 }, "100 children that signal $signal ends in the middle of $what";
+            is_deeply \@wrong, [], 'leave the interpreter in order';
+        }
     }
-    is_deeply \%ends, { 'signal ' . SIGUSR1, 600 }, '600 children that a signal ends in the middle of their work';
-    is_deeply \@wrong, [], 'leave the interpreter in order';
     is $seen, 0, 'and ran no handler';
 }
 

@@ -482,7 +482,10 @@ C<fork> and a clone that copies take longer the larger it is.
 goes on as if it had called a sub, however the child stopped: C<return>,
 C<die>, C<exit>, C<exec>, C<POSIX::_exit>, a signal. It leaves the child's
 frames, as an exception would: C<local> values are restored, and C<my>
-variables freed. C<$!>, C<$@>, C<$?> and C<$1> are as before.
+variables freed. C<$!>, C<$@>, C<$?> and C<$1> are as before. What a
+destructor or a tied variable throws meanwhile is printed, and no more. What
+C<local> puts back it puts back in the parent: do not use it for C<< $> >>,
+C<< $< >> and the like.
 
 =item What the child does to variables
 
@@ -499,7 +502,9 @@ descriptors, unless FS or FILES shares them. So a handle that the child closes
 is closed as a perl object in the parent, too, while the parent's descriptor
 stays open with nothing left to close it. In the child work on descriptors:
 C<POSIX::dup2> and C<POSIX::close> leave handles alone. And a handle that the
-child opens has no descriptor in the parent. See
+child opens has no file in the parent: if the child keeps it, it keeps its
+number until it is closed. A pipe of C<open> that the child closes is one
+whose program the parent cannot wait for any more. See
 L</A program with its input and output redirected>.
 
 =item Its end
@@ -511,15 +516,24 @@ parent writes, once.
 =item What signals do
 
 Handlers that are functions, perl's among them, are replaced by the default.
-A signal that ends the child does so where the interpreter is in order, so
-that the parent can go on with it: at the end of an operation of perl. With
-SIGHAND, where the handlers are the parent's, they stay, and all signals stay
-blocked until the child execs or ends; the program inherits that.
+The child may set its own.
 
-SIGKILL cannot wait, and neither can an error in C code: a child that is
-killed so in the middle of an operation leaves that half done, in its parent's
-memory. One that sleeps or waits at that moment is harmless. Recursion that
-uses up the stack ends in SIGSEGV in time.
+A signal that ends the child does so where the interpreter is in order, so
+that the parent can go on with it: at the end of an operation of perl. Only
+one that comes in the microseconds in which C<exec> is at work, neither perl
+nor yet the program, is lost. A signal for which the child itself sets
+C<'DEFAULT'> ends it at once, as SIGKILL and an error in C code do: in the
+middle of an operation that leaves it half done, in the parent's memory. A
+child that sleeps or waits at that moment is harmless.
+
+With SIGHAND, where the handlers are the parent's, they stay, and all signals
+stay blocked until the child execs or ends; the program inherits that.
+
+Recursion through C<sort>, C<tie>, overloading or C<require> that uses up the
+stack ends in SIGSEGV where the interpreter is in order. Other recursion in C,
+as when a chain of ten thousand references is freed or data is dumped by a
+module, runs into the guard page in the middle of something: give such code a
+large C<$stacksize>.
 
 =item exec, system, fork and clone in the child
 
@@ -527,7 +541,8 @@ C<exec> that fails returns false, as ever; one that succeeds closes what is
 close-on-exec. C<system>, backticks and pipes work. C<fork>, and clone
 without VM, start a process with a copy of the memory; what returns from the
 coderef there ends that process, and C<exit> after C<fork> runs no C<END>
-block. clone with VM|VFORK may be nested. Do not start threads.
+block. clone with VM|VFORK may be nested; a child that is killed takes such a
+child of its own along, but not a program. Do not start threads.
 
 =item An object's DESTROY
 

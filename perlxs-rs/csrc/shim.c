@@ -1,9 +1,15 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* O_PATH, dup3 */
+#endif
 #include "shim.h"
 #include "perliol.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #ifdef MULTIPLICITY
 #define dINTERP                                                                                    \
@@ -805,16 +811,22 @@ struct perlxs_shared {
     const sigset_t *mask;
     runops_proc_t runops;
     despatch_signals_proc_t signalhook;
+    SV *psig_ptr[SIG_SIZE]; /* to be compared, no more */
+    int nfds;
+    int *fd_refcnt; /* PL_perlio_fd_refcnt */
     /* of the other process, the guest */
     perlxs_interp *interp;
-    perlxs_shared *host; /* whose guest this process is itself */
+    perlxs_shared *host; /* what this process is a guest of itself */
     const char *stack_limit;
+    int keeps_signals;
     volatile sig_atomic_t signal; /* one to die of */
-    int nfds;
-    int *fd_refcnt; /* PL_perlio_fd_refcnt, as it was */
+    int state;                    /* FRESH, RUNNING or ABANDONED: see S_abandon */
+    int32_t tid;                  /* cleared by the kernel when the guest lets go of the memory */
 };
 
-/* What this process is a guest of; NULL in others. */
+enum { FRESH, RUNNING, ABANDONED };
+
+/* The innermost that has been begun on this thread; NULL where none is. */
 static __thread perlxs_shared *S_guest;
 
 /* A guest that stops between two instructions leaves perl's structures half changed, and they
@@ -826,6 +838,8 @@ static void S_die_of(int signal)
     struct sigaction action;
     sigset_t set;
 
+    if (S_guest && S_guest->keeps_signals)
+        kill(getpid(), SIGKILL); /* the table of handlers is the parent's too */
     Zero(&action, 1, struct sigaction);
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, NULL);
@@ -841,20 +855,46 @@ static void S_guest_signal(int signal)
 {
     perlxs_shared *const s = S_guest;
 
-    if (s) {
+    if (s && s->state == RUNNING) {
 #ifdef MULTIPLICITY
         PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp;
 #endif
         /* these do not look at signals again, and change nothing while they wait */
         const OPCODE op = PL_op ? PL_op->op_type : OP_NULL;
 
-        if (op != OP_SLEEP && op != OP_SSELECT && op != OP_EXEC) {
+        if (op != OP_SLEEP && op != OP_SSELECT) {
             s->signal = signal;
             PL_sig_pending = 1;
             return;
         }
     }
     S_die_of(signal);
+}
+
+/* What perl installs for a handler that is a sub (PL_csighandlerp), while there are guests. A
+ * guest's own is perl's affair; one that `local` puts back is the parent's, and must not run. */
+static Sighandler_t S_perl_handler;
+
+static void S_sub_signal(int signal)
+{
+    perlxs_shared *const s = S_guest;
+
+    if (s && s->state == RUNNING) {
+#ifdef MULTIPLICITY
+        PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp;
+#endif
+        if (PL_psig_ptr && PL_psig_ptr[signal] == s->psig_ptr[signal]) {
+            switch (signal) {
+            case SIGCHLD: case SIGURG: case SIGWINCH: case SIGCONT:
+                return; /* the default is to ignore it */
+            default:
+                S_guest_signal(signal);
+                return;
+            }
+        }
+    }
+    /* it takes one argument or three, as perl was built */
+    ((void (*)(int, siginfo_t *, void *))(void (*)(void))S_perl_handler)(signal, NULL, NULL);
 }
 
 /* perl's safe points come here (PL_signalhook). */
@@ -872,18 +912,47 @@ static void S_guest_despatch(pTHX)
         s->signalhook(aTHX);
 }
 
+/* Asks the kernel to end this guest when its host, a guest itself, has ended: see S_abandon. By a
+ * signal that waits for a place where perl is consistent, if it may use one. */
+static void S_end_with_host(const perlxs_shared *s)
+{
+    if (s->host)
+        prctl(PR_SET_PDEATHSIG, (unsigned long)(s->keeps_signals ? SIGKILL : SIGRTMAX));
+}
+
+/* A guest's exec op, PL_op. */
+static OP *S_guest_exec(pTHX_ const perlxs_shared *s)
+{
+    OP *next;
+
+    PERL_ASYNC_CHECK(); /* the last moment to die of a signal that has come before it */
+    if (s->host)
+        prctl(PR_SET_PDEATHSIG, 0UL); /* of a guest's, not of the program's */
+    next = PL_op->op_ppaddr(aTHX);
+    S_end_with_host(s);
+    return next;
+}
+
 /* All recursion of perl on the C stack (sort, tie, overloading, require) comes through here
  * (PL_runops). */
 static int S_guest_runops(pTHX)
 {
     perlxs_shared *const s = S_guest;
     const char here = 0;
+    OP *op = PL_op;
 
     if (!s)
         return Perl_runops_standard(aTHX);
     if (&here < s->stack_limit)
         S_die_of(SIGSEGV);
-    return s->runops(aTHX);
+    if (s->runops != Perl_runops_standard)
+        return s->runops(aTHX);
+    do
+        PL_op = op = op->op_type == OP_EXEC ? S_guest_exec(aTHX_ s) : op->op_ppaddr(aTHX);
+    while (op);
+    PERL_ASYNC_CHECK();
+    TAINT_NOT;
+    return 0;
 }
 
 /* Gives every handler that is a function its default. */
@@ -898,13 +967,22 @@ static void S_reset_handlers(void)
         switch (signal) {
         case SIGHUP: case SIGINT: case SIGQUIT: case SIGUSR1: case SIGUSR2: case SIGPIPE:
         case SIGALRM: case SIGTERM: case SIGXCPU: case SIGXFSZ: case SIGVTALRM: case SIGPROF:
-        case SIGIO:
+        case SIGIO: case SIGABRT:
+#ifdef SIGSTKFLT
+        case SIGSTKFLT:
+#endif
+#ifdef SIGPWR
+        case SIGPWR:
+#endif
+        fatal:
             guest.sa_handler = S_guest_signal;
             if (sigaction(signal, &guest, &old) == 0 && old.sa_handler == SIG_IGN)
                 sigaction(signal, &old, NULL);
             break;
         default:
-            guest.sa_handler = signal >= SIGRTMIN ? S_guest_signal : SIG_DFL;
+            if (signal >= SIGRTMIN)
+                goto fatal;
+            guest.sa_handler = SIG_DFL;
             if (sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_DFL
                 && old.sa_handler != SIG_IGN)
                 sigaction(signal, &guest, NULL);
@@ -1080,9 +1158,18 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->interp = interp;
     s->host = S_guest;
     s->signal = 0;
+    s->keeps_signals = 0;
+    s->state = FRESH;
+    s->tid = 1;
+    if (PL_psig_ptr)
+        Copy(PL_psig_ptr, s->psig_ptr, SIG_SIZE, SV *);
+    else
+        Zero(s->psig_ptr, SIG_SIZE, SV *);
+    MUTEX_LOCK(&PL_perlio_mutex);
     s->nfds = PL_perlio_fd_refcnt_size;
     Newx(s->fd_refcnt, s->nfds, int);
     Copy(PL_perlio_fd_refcnt, s->fd_refcnt, s->nfds, int);
+    MUTEX_UNLOCK(&PL_perlio_mutex);
 
     /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
     Newx(PL_savestack, SAVES, ANY);
@@ -1093,6 +1180,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     PL_scopestack_max = SCOPES;
     if (PL_scopestack_name)
         Newx(PL_scopestack_name, SCOPES, const char *);
+    S_guest = s;
     return s;
 }
 
@@ -1105,12 +1193,19 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const s
     dJMPENV;
     dSP;
 
-    S_guest = s;
+    s->keeps_signals = !mask;
+    S_end_with_host(s);
+    if (!__sync_bool_compare_and_swap(&s->state, FRESH, RUNNING))
+        _exit(255);
     S_mask = NULL;
     s->stack_limit = (const char *)stack_limit;
     PL_runops = S_guest_runops;
     if (mask) {
         PL_signalhook = S_guest_despatch;
+        if ((Sighandler_t)(void (*)(void))S_sub_signal != PL_csighandlerp) {
+            S_perl_handler = PL_csighandlerp;
+            PL_csighandlerp = (Sighandler_t)(void (*)(void))S_sub_signal;
+        }
         S_reset_handlers();
     }
     PL_in_eval = EVAL_NULL; /* the evals around us are the parent's */
@@ -1142,25 +1237,42 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const s
 
 /* Handles that the other process has opened: their descriptors are its own, and a number that
  * is closed here could be another thread's file. Each gets a reference, with which perl does not
- * close it, or, with `by` -1, loses it again; fd_refcnt notes which. */
-static void S_foreign_descriptors(pTHX_ perlxs_shared *s, int by)
+ * close it. fd_refcnt notes which. */
+static void S_hold_foreign_descriptors(pTHX_ perlxs_shared *s)
 {
     int fd;
 
-    if (by > 0 && PL_perlio_fd_refcnt_size > s->nfds) {
+    MUTEX_LOCK(&PL_perlio_mutex);
+    if (PL_perlio_fd_refcnt_size > s->nfds) {
         Renew(s->fd_refcnt, PL_perlio_fd_refcnt_size, int);
         Zero(s->fd_refcnt + s->nfds, PL_perlio_fd_refcnt_size - s->nfds, int);
         s->nfds = PL_perlio_fd_refcnt_size;
     }
-    for (fd = 0; fd < s->nfds; fd++) {
-        if (by < 0 && s->fd_refcnt[fd] == -1)
-            PerlIOUnix_refcnt_dec(fd);
-        else if (by > 0 && s->fd_refcnt[fd] == 0 && PL_perlio_fd_refcnt[fd] > 0
-                 && fcntl(fd, F_GETFD) == -1) {
-            PerlIOUnix_refcnt_inc(fd);
+    for (fd = 0; fd < s->nfds; fd++)
+        if (s->fd_refcnt[fd] == 0 && PL_perlio_fd_refcnt[fd] > 0 && fcntl(fd, F_GETFD) == -1)
             s->fd_refcnt[fd] = -1;
+    MUTEX_UNLOCK(&PL_perlio_mutex);
+    for (fd = 0; fd < s->nfds; fd++)
+        if (s->fd_refcnt[fd] == -1)
+            PerlIOUnix_refcnt_inc(fd);
+}
+
+/* A handle that is kept keeps its number: else the next file that gets it would be taken for the
+ * handle's, and not be closed. */
+static void S_release_foreign_descriptors(pTHX_ perlxs_shared *s)
+{
+    int fd;
+
+    for (fd = 0; fd < s->nfds; fd++)
+        if (s->fd_refcnt[fd] == -1 && PerlIOUnix_refcnt_dec(fd) > 0) {
+            const int none = open("/", O_PATH | O_CLOEXEC);
+
+            if (none >= 0 && none != fd) {
+                if (fcntl(fd, F_GETFD) == -1)
+                    dup3(none, fd, O_CLOEXEC);
+                close(none);
+            }
         }
-    }
 }
 
 /* What is left of the other process's stacks; in one that has been killed, anything. */
@@ -1180,9 +1292,20 @@ static void S_shared_unwind(pTHX_ perlxs_shared *s)
         POPSTACK;
 }
 
-int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
+/* A guest of a guest that was killed: it may run yet. Its own host being dead, it is told to end,
+ * and the kernel tells when it has let go of the memory; if it has not run yet, it never will. */
+static void S_abandon(perlxs_shared *s)
 {
-    dINTERP;
+    int32_t tid;
+
+    if (__sync_bool_compare_and_swap(&s->state, FRESH, ABANDONED))
+        return;
+    while ((tid = __atomic_load_n(&s->tid, __ATOMIC_ACQUIRE)) != 0)
+        syscall(SYS_futex, &s->tid, FUTEX_WAIT, tid, NULL);
+}
+
+static int S_shared_end(pTHX_ perlxs_shared *s)
+{
     volatile int exited = 0;
     int ret;
     dJMPENV;
@@ -1193,6 +1316,7 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
         PL_runops = s->runops;
         PL_signalhook = s->signalhook;
     }
+    PL_exit_flags &= ~PERL_EXIT_EXPECTED;
     PL_sig_pending = s->sig_pending;
     if (PL_psig_pend)
         Copy(s->psig_pend, PL_psig_pend, SIG_SIZE, int);
@@ -1203,13 +1327,15 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
     PL_in_eval = EVAL_NULL;
     S_leaving = 0;
     JMPENV_PUSH(ret);
-    /* a destructor that exits comes back here, its stacks unwound; the rest goes on */
-    if (ret != 0)
+    /* What throws meanwhile (a destructor that exits, a tied variable that dies when its value is
+     * put back) comes here, as from a main program: the exception has been printed. Only exit
+     * says that it is one. The rest goes on. */
+    if (ret != 0 && PL_exit_flags & PERL_EXIT_EXPECTED)
         exited = 1;
-    else
-        S_foreign_descriptors(aTHX_ s, 1);
+    else if (ret == 0)
+        S_hold_foreign_descriptors(aTHX_ s);
     S_shared_unwind(aTHX_ s);
-    S_foreign_descriptors(aTHX_ s, -1);
+    S_release_foreign_descriptors(aTHX_ s);
     JMPENV_POP;
 #if PERL_VERSION < 28
     /* an exec that went well has not come back to free them */
@@ -1253,4 +1379,23 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
     Safefree(s->fd_refcnt);
     Safefree(s);
     return exited ? PERLXS_EXIT : PERLXS_OK;
+}
+
+int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
+{
+    dINTERP;
+    int status = PERLXS_OK;
+    perlxs_shared *inner;
+
+    for (inner = S_guest; inner != s; inner = inner->host)
+        S_abandon(inner);
+    while (S_guest != s)
+        if (S_shared_end(aTHX_ S_guest) == PERLXS_EXIT)
+            status = PERLXS_EXIT;
+    return S_shared_end(aTHX_ s) == PERLXS_EXIT ? PERLXS_EXIT : status;
+}
+
+int32_t *perlxs_shared_tid(perlxs_shared *s)
+{
+    return &s->tid;
 }

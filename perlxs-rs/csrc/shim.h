@@ -161,5 +161,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp);
 int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const sigset_t *mask,
                       int err, const void *stack_limit);
 int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s);
+/* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */
+int32_t *perlxs_shared_tid(perlxs_shared *s);
 
 #endif

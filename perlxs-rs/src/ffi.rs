@@ -202,4 +202,5 @@ unsafe extern "C" {
         stack_limit: *const c_void,
     ) -> c_int;
     pub fn perlxs_shared_end(interp: *mut Interp, shared: *mut Shared) -> c_int;
+    pub fn perlxs_shared_tid(shared: *mut Shared) -> *mut i32;
 }

@@ -65,6 +65,14 @@ pub struct Shared<'a, 'c> {
 }
 
 impl Shared<'_, '_> {
+    /// A word that the kernel must clear when the process lets go of the memory: the child's
+    /// address for CLONE_CHILD_CLEARTID (clone(2)). A host that is killed leaves its guest behind;
+    /// whoever goes on with the interpreter waits for this.
+    pub fn tid(&self) -> *mut i32 {
+        // SAFETY: the shim's own struct, alive until the share ends.
+        unsafe { ffi::perlxs_shared_tid(self.raw) }
+    }
+
     /// Runs `code` as the main program of a process that shares this one's memory, and returns
     /// its exit status; the process must end with it, without running anything of perl.
     ///
