@@ -945,7 +945,8 @@ static int S_guest_runops(pTHX)
         return Perl_runops_standard(aTHX);
     if (&here < s->stack_limit)
         S_die_of(SIGSEGV);
-    if (s->runops != Perl_runops_standard)
+    /* a debugger's or a profiler's; that of perls with -DDEBUGGING differs under -D only */
+    if (s->runops != Perl_runops_standard && (s->runops != Perl_runops_debug || PL_debug))
         return s->runops(aTHX);
     do
         PL_op = op = op->op_type == OP_EXEC ? S_guest_exec(aTHX_ s) : op->op_ppaddr(aTHX);
