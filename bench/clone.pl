@@ -129,7 +129,7 @@ for my $heap (@heaps) {
     printf "heap %d MB (resident size %.0f MB), %d runs each\n", $heap, $rss, $runs;
     printf "  %-24s %10s %9s %9s %9s  %s\n", 'start + wait', 'median us', 'p10', 'p90', 'to fork',
         'paired, 95 %';
-    my @times = alternate($runs, [ map { $_->[1] } @measures ]);
+    my @times = alternate($runs, [ map { $_->[1] } @measures ], 0.02);
     my %times = map { $measures[$_][0] => $times[$_] } 0 .. $#measures;
     for my $name (@names) {
         my $times = $times{$name};

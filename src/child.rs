@@ -85,7 +85,7 @@ pub(crate) fn start(
     if request.flags.contains(CloneFlags::VM) {
         return start_guest(&stack, call, request, errno);
     }
-    if sys::thread_count() == Some(1) || !expendable(request.flags) {
+    if sys::is_single_threaded() || !expendable(request.flags) {
         return start_copy(&stack, call, request, errno, None);
     }
     let word = SharedWord::new()?;

@@ -4,7 +4,8 @@
 
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use libc::{c_int, c_long, c_ulong, c_void, pid_t};
@@ -144,16 +145,28 @@ pub(crate) fn reap(pid: pid_t) {
     {}
 }
 
-/// The number of this process's threads, by proc(5); `None` if that cannot be told.
-pub(crate) fn thread_count() -> Option<u64> {
+/// Whether this process certainly has no thread but the caller.
+///
+/// glibc says so in a variable since 2.32 (`__libc_single_threaded`); it may say no for ever once
+/// there was another thread, and others do not say. Then proc(5) is asked, which takes longer.
+pub(crate) fn is_single_threaded() -> bool {
+    static SINGLE: OnceLock<Option<&AtomicU8>> = OnceLock::new();
+    let single = SINGLE.get_or_init(|| {
+        // SAFETY: a C string; the symbol, if there is one, is a `char` that stays.
+        unsafe {
+            let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr());
+            symbol.cast::<AtomicU8>().as_ref()
+        }
+    });
+    if single.is_some_and(|single| single.load(Ordering::Relaxed) != 0) {
+        return true;
+    }
     // SAFETY: all zeros is a valid `stat`.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: a C string, and a place for the answer.
-    match unsafe { libc::stat(c"/proc/self/task".as_ptr(), &raw mut stat) } {
-        // a directory has two links and one for each directory in it: the threads
-        0 => (stat.st_nlink as u64).checked_sub(2),
-        _ => None,
-    }
+    let told = unsafe { libc::stat(c"/proc/self/task".as_ptr(), &raw mut stat) } == 0;
+    // a directory has two links and one for each directory in it: the threads
+    told && stat.st_nlink == 3
 }
 
 /// Takes and gives back the locks of the C library that its fork(3) sets free: those of malloc, of

@@ -14,16 +14,19 @@ our @EXPORT_OK = qw(alternate goal percentile median);
 # and so on, so that what the machine does meanwhile befalls all alike. The order is rotated from
 # round to round. Each timed call follows an untimed one of the same code: what a call leaves
 # behind (a fork leaves the parent's pages write-protected, an exec cold caches) is then its own
-# cost and not that of the code that comes next.
+# cost and not that of the code that comes next. With $pause, in seconds, that much time passes
+# before the untimed call: the kernel frees the page tables of a large process's child in the
+# background, for some milliseconds after its end.
 #
 # Returns a reference to a list of times for each code, in the order of @$codes.
 sub alternate {
-    my ($runs, $codes) = @_;
+    my ($runs, $codes, $pause) = @_;
     my @times = map { [] } @$codes;
     for my $run (0 .. $runs - 1) {
         for my $turn (0 .. $#$codes) {
             my $i    = ($run + $turn) % @$codes;
             my $code = $codes->[$i];
+            select undef, undef, undef, $pause if $pause;
             $code->();
             my $start = clock_gettime(CLOCK_MONOTONIC);
             $code->();
