@@ -147,6 +147,23 @@ PERL
     is $output, "1: 60\n", 'unshare(NEWPID) in a thread: its next child is process 1';
 }
 
+# Other threads run on while the caller sleeps in a shared-memory clone.
+{
+    my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
+    my $file = File::Temp->new;
+    my $busy = threads->create(sub {
+        my %mine = (key => [ 1 .. 5 ]);
+        for my $n (1 .. 60) { open my $fh, '>>', "$file" or die $!; syswrite $fh, '.'; close $fh; $mine{$n} = [ @{ $mine{key} } ]; select undef, undef, undef, 0.01 }
+        return join ' ', scalar(keys %mine), "@{ $mine{key} }";
+    });
+    my $before = -s "$file";
+    is status(sub { select undef, undef, undef, 0.3; exec 'true' }, $shared), 'exit 0', 'a child in shared memory while another thread works';
+    cmp_ok((-s "$file") - $before, '>=', 5, 'which goes on meanwhile');
+    is $busy->join, '61 1 2 3 4 5', 'and finds all that is its own';
+    is_deeply [ map { $_->join } map { my $n = $_; threads->create(sub { join ' ', map { status(sub { my @x = (1) x 50; exec 'sh', '-c', "exit $n" }, $shared) } 1 .. 20 }) } 3 .. 6 ],
+        [ map { join ' ', ("exit $_") x 20 } 3 .. 6 ], 'four threads, each with children in its own interpreter';
+}
+
 # a thread that ends while a child of its runs
 {
     my $pid = threads->create(sub { spawn(sub { select undef, undef, undef, 0.3; 11 }) })->join;

@@ -88,6 +88,7 @@ sub write_maps {
 # Runs a program in a perl of its own: its output, both streams, and $?.
 sub perl_output {
     my ($program, @arguments) = @_;
+    local $ENV{PERL_BADLANG} = 0;    # no word about a locale that this machine lacks
     my $pid = open my $fh, '-|';
     die "fork: $!" if !defined $pid;
     if (!$pid) {
