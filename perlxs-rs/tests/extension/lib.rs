@@ -205,7 +205,9 @@ fn stop(_: &Call<'_>) -> Result<Value> {
 macro_rules! xsubs {
     ($($static:ident $name:literal ($params:literal, $min:expr, $max:expr) $body:ident;)*) => {
         $(static $static: Xsub = Xsub::new($name, $params, $min, $max, $body);)*
-        static XSUBS: &[&Xsub] = &[$(&$static),*];
+        // quick, since it never comes back to give up what it holds
+        static STOP: Xsub = Xsub::new(c"PerlXS::Test::stop", c"", 0, Some(0), stop).quick();
+        static XSUBS: &[&Xsub] = &[&STOP, $(&$static),*];
     };
 }
 
@@ -226,7 +228,6 @@ xsubs! {
     CROAKS c"PerlXS::Test::croaks" (c"text", 1, Some(1)) croaks;
     COUNT c"PerlXS::Test::count" (c"...", 0, None) count;
     GUEST_XSUB c"PerlXS::Test::guest" (c"code", 1, Some(1)) guest;
-    STOP c"PerlXS::Test::stop" (c"", 0, Some(0)) stop;
 }
 
 fn module() -> Module {
