@@ -43,7 +43,8 @@ impl CloneRequest {
         match &ptid {
             Some(ptid) if !ptid.assignable()? => {
                 return Err(Error::usage(format!(
-                    "Linux::Clone::clone: $ptid cannot be assigned to: it is read-only or a glob ({})",
+                    "Linux::Clone::clone: $ptid cannot be assigned to: it is read-only or a glob \
+                     ({})",
                     ptid.describe()
                 )));
             }

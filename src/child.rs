@@ -4,11 +4,11 @@
 //! process's memory while the caller sleeps. It never returns into the caller's frames: nothing
 //! unwinds past `born_copy` and `born_guest`.
 //!
-//! In a copy, between clone(2) and the coderef it does nothing that takes a lock which another thread may
-//! have held when it was copied: no allocation, no output. perl's own locks were held by the
-//! caller and are released first. Those of the C library only its fork(3) can hold; so if there
-//! are other threads, the child first passes through them, and one that gets stuck ends and is
-//! started anew ([`start`]).
+//! In a copy, between clone(2) and the coderef it does nothing that takes a lock which another
+//! thread may have held when it was copied: no allocation, no output. perl's own locks were held
+//! by the caller and are released first. Those of the C library only its fork(3) can hold; so if
+//! there are other threads, the child first passes through them, and one that gets stuck ends and
+//! is started anew ([`start`]).
 
 #![allow(unsafe_code)]
 

@@ -54,10 +54,10 @@ pub(crate) fn unshare(flags: u64) -> Result<(), Error> {
 /// with the status it returns. Returns its process id.
 ///
 /// # Safety
-/// `flags` has no flag that takes TLS, and VM only with VFORK. `stack_top` is the end of a mapping
-/// that nobody uses, aligned for the architecture; `parent_tid` and, with a flag that uses it,
-/// `child_tid` are writable; `entry` may be called with `arg` in a copy of this process, or with VM in this
-/// memory while the caller sleeps.
+/// `flags` has no flag that takes TLS, and VM only with VFORK. `stack_top` is the end of a
+/// mapping that nobody uses, aligned for the architecture; `parent_tid` and, with a flag that
+/// uses it, `child_tid` are writable; `entry` may be called with `arg` in a copy of this process,
+/// or with VM in this memory while the caller sleeps.
 pub(crate) unsafe fn clone(
     entry: extern "C" fn(*mut c_void) -> c_int,
     stack_top: *mut c_void,

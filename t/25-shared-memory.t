@@ -220,6 +220,19 @@ for my $outer (sort keys %in) {
         close $_ for @kept;
         is descriptors(), $fds, 'and no descriptor is left';
     }
+    {
+        # nor is a directory handle, whoever has its number when it is freed
+        my $dir;
+        shared(sub { opendir $dir, '/proc/self' or die; readdir $dir; 0 });
+        open my $file, '<', '/proc/self/stat' or die $!;
+        undef $dir;
+        ok defined readline $file, 'a directory handle of the child closes no file of the parent';
+        my $fds = descriptors();
+        shared(sub { opendir my $own, '/proc/self' or die; readdir $own; $_[0] ? 0 : exec 'true' }) for 1 .. 3;
+        is descriptors(), $fds, 'and leaves no descriptor';
+        is shared(sub { for (1 .. 50) { opendir my $own, '/proc/self' or return 1; readdir $own } -e '/proc/self/fd/30' ? 2 : 3 }), 'exit 3',
+            'in the child it is closed as ever';
+    }
     is shared(sub { chdir '/proc'; umask 0; 0 }), 'exit 0', 'the working directory';
     isnt readlink('/proc/self/cwd'), '/proc', 'is not shared';
 }

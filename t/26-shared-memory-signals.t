@@ -63,6 +63,35 @@ sub mask { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\w+
         'a signal that comes before exec is not lost';
 }
 
+{
+    # %SIG says what the kernel does: the parent's are the parent's again, with local or without
+    my $ran = '';
+    local $SIG{PIPE} = sub { $ran .= 'pipe' . ($$ == $parent ? '' : ' in child') };
+    local $SIG{TERM} = sub { $ran .= 'term' . ($$ == $parent ? '' : ' in child') };
+    local $SIG{USR2} = 'IGNORE';
+    my $same = sub { join ' ', map { "$_=" . ($SIG{$_} // 'undef') } qw(PIPE TERM USR2 HUP ALRM) };
+    my $before = $same->();
+    is shared(sub { $SIG{TERM} = sub { exit 3 }; kill TERM => $$; 5 }), 'exit 3', 'a handler that the child assigns, where the parent has one, is its own';
+    is shared(sub { $SIG{HUP} = sub { exit 4 }; kill HUP => $$; 5 }), 'exit 4', 'and where the parent has none';
+    is $same->(), $before, '%SIG is as before';
+    is shared(sub { $SIG{$_} = 'DEFAULT' for qw(PIPE TERM USR2 HUP); exec 'true' }), 'exit 0', 'the usual preparation of an exec';
+    is $same->(), $before, '%SIG is as before';
+    is shared(sub { local @SIG{qw(PIPE TERM USR2 HUP)} = (sub { }) x 4; exec 'true' }), 'exit 0', 'local handlers, and exec';
+    is $same->(), $before, '%SIG is as before';
+    $ran = '';
+    kill $_ => $$ for qw(PIPE TERM USR2);
+    is $ran, 'pipeterm', 'and so is what signals do';
+    require POSIX;
+    my $action = POSIX::SigAction->new;
+    POSIX::sigaction(POSIX::SIGTERM(), undef, $action);
+    ok $action->safe, 'POSIX::sigaction knows the handler for a deferred one';
+    my @seen = (each %SIG)[0];
+    shared(sub { exec 'true' });
+    push @seen, (each %SIG)[0];
+    isnt $seen[0], $seen[1], "each %SIG goes on where it was";
+    keys %SIG;
+}
+
 # ---- the mask ----
 
 {

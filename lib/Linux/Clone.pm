@@ -515,8 +515,9 @@ parent writes, once.
 
 =item What signals do
 
-Handlers that are functions, perl's among them, are replaced by the default.
-The child may set its own.
+Handlers that are functions, perl's among them, are replaced by the default,
+though C<%SIG> goes on to show the parent's. The child may set its own; in the
+parent C<%SIG> is as before.
 
 A signal that ends the child does so where the interpreter is in order, so
 that the parent can go on with it: at the end of an operation of perl. Only
@@ -530,8 +531,9 @@ With SIGHAND, where the handlers are the parent's, they stay, and all signals
 stay blocked until the child execs or ends; the program inherits that.
 
 Recursion through C<sort>, C<tie>, overloading or C<require> that uses up the
-stack ends in SIGSEGV where the interpreter is in order. Other recursion in C,
-as when a chain of ten thousand references is freed or data is dumped by a
+stack ends in SIGSEGV where the interpreter is in order, with SIGHAND in
+SIGKILL, and with THREAD it is the whole process that ends. Other recursion in
+C, as when a chain of ten thousand references is freed or data is dumped by a
 module, runs into the guard page in the middle of something: give such code a
 large C<$stacksize>.
 

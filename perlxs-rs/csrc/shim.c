@@ -4,6 +4,7 @@
 #include "shim.h"
 #include "perliol.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -811,7 +812,10 @@ struct perlxs_shared {
     const sigset_t *mask;
     runops_proc_t runops;
     despatch_signals_proc_t signalhook;
-    SV *psig_ptr[SIG_SIZE]; /* to be compared, no more */
+    SV *psig_ptr[SIG_SIZE];
+    SV *handlers[SIG_SIZE]; /* what they held, or NULL */
+    struct saved_signal *sig; /* of %SIG what is defined */
+    size_t nsig;
     int nfds;
     int *fd_refcnt; /* PL_perlio_fd_refcnt */
     /* of the other process, the guest */
@@ -822,6 +826,12 @@ struct perlxs_shared {
     volatile sig_atomic_t signal; /* one to die of */
     int state;                    /* FRESH, RUNNING or ABANDONED: see S_abandon */
     int32_t tid;                  /* cleared by the kernel when the guest lets go of the memory */
+};
+
+/* An element of %SIG, and what it held. */
+struct saved_signal {
+    SV *element;
+    SV *value;
 };
 
 enum { FRESH, RUNNING, ABANDONED };
@@ -874,8 +884,19 @@ static void S_guest_signal(int signal)
 /* What perl installs for a handler that is a sub (PL_csighandlerp), while there are guests. A
  * guest's own is perl's affair; one that `local` puts back is the parent's, and must not run. */
 static Sighandler_t S_perl_handler;
+static int S_guests;
 
-static void S_sub_signal(int signal)
+static int S_same_handler(const SV *a, const SV *b)
+{
+    if (!a || !b)
+        return a == b;
+    if (SvROK(a) || SvROK(b))
+        return SvROK(a) && SvROK(b) && SvRV(a) == SvRV(b);
+    return SvPOK(a) && SvPOK(b) && SvCUR(a) == SvCUR(b)
+           && memEQ(SvPVX_const(a), SvPVX_const(b), SvCUR(a));
+}
+
+static void S_sub_signal(int signal, siginfo_t *info, void *context)
 {
     perlxs_shared *const s = S_guest;
 
@@ -883,7 +904,8 @@ static void S_sub_signal(int signal)
 #ifdef MULTIPLICITY
         PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp;
 #endif
-        if (PL_psig_ptr && PL_psig_ptr[signal] == s->psig_ptr[signal]) {
+        if (PL_psig_ptr && s->handlers[signal]
+            && S_same_handler(PL_psig_ptr[signal], s->handlers[signal])) {
             switch (signal) {
             case SIGCHLD: case SIGURG: case SIGWINCH: case SIGCONT:
                 return; /* the default is to ignore it */
@@ -894,7 +916,148 @@ static void S_sub_signal(int signal)
         }
     }
     /* it takes one argument or three, as perl was built */
-    ((void (*)(int, siginfo_t *, void *))(void (*)(void))S_perl_handler)(signal, NULL, NULL);
+    ((void (*)(int, siginfo_t *, void *))(void (*)(void))S_perl_handler)(signal, info, context);
+}
+
+static void S_hook_handlers(void)
+{
+    if (__sync_fetch_and_add(&S_guests, 1) == 0) {
+        S_perl_handler = PL_csighandlerp;
+        PL_csighandlerp = (Sighandler_t)(void (*)(void))S_sub_signal;
+    }
+}
+
+static void S_unhook_handlers(void)
+{
+    if (__sync_sub_and_fetch(&S_guests, 1) == 0)
+        PL_csighandlerp = S_perl_handler;
+}
+
+/* What a scalar holds, without asking its magic. */
+static SV *S_content(pTHX_ SV *sv)
+{
+    SV *const copy = newSV(0);
+
+    sv_setsv_flags(copy, sv, 0);
+    return copy;
+}
+
+/* For all elements of a hash; the hash's own iterator is its owner's. */
+#define FOR_EACH_ELEMENT(hv, i, entry)                                                             \
+    for (i = 0; HvARRAY(hv) && i <= HvMAX(hv); i++)                                                \
+        for (entry = HvARRAY(hv)[i]; entry; entry = HeNEXT(entry))
+
+/* %SIG, to be put back: what it says must be what the kernel does in the parent. */
+static void S_save_signals(pTHX_ perlxs_shared *s)
+{
+    HV *const sig = get_hv("SIG", GV_ADD);
+    HE *entry;
+    STRLEN n;
+    int i;
+
+    s->nsig = 0;
+    Newx(s->sig, HvUSEDKEYS(sig) + 1, struct saved_signal);
+    FOR_EACH_ELEMENT(sig, n, entry)
+        if (SvOK(HeVAL(entry))) {
+            s->sig[s->nsig].element = SvREFCNT_inc_simple_NN(HeVAL(entry));
+            s->sig[s->nsig].value = S_content(aTHX_ HeVAL(entry));
+            s->nsig++;
+        }
+    for (i = 0; i < SIG_SIZE; i++) {
+        s->psig_ptr[i] = PL_psig_ptr ? SvREFCNT_inc_simple(PL_psig_ptr[i]) : NULL;
+        s->handlers[i] = s->psig_ptr[i] ? S_content(aTHX_ s->psig_ptr[i]) : NULL;
+    }
+}
+
+static SV *S_saved_value(const perlxs_shared *s, const SV *element)
+{
+    size_t i;
+
+    for (i = 0; i < s->nsig; i++)
+        if (s->sig[i].element == element)
+            return s->sig[i].value;
+    return NULL;
+}
+
+/* Whether %SIG is not what it was. */
+static int S_signals_differ(pTHX_ const perlxs_shared *s)
+{
+    HV *const sig = get_hv("SIG", GV_ADD);
+    size_t defined = 0;
+    HE *entry;
+    STRLEN n;
+
+    FOR_EACH_ELEMENT(sig, n, entry)
+        if (SvOK(HeVAL(entry))) {
+            const SV *const value = S_saved_value(s, HeVAL(entry));
+
+            if (!value || !S_same_handler(HeVAL(entry), value))
+                return 1;
+            defined++;
+        }
+    return defined != s->nsig;
+}
+
+/* Puts back what %SIG and perl's own table of handlers hold; the kernel's table is not touched. */
+static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
+{
+    size_t n;
+    int i;
+
+    if (differ) {
+        HV *const sig = get_hv("SIG", GV_ADD);
+        HE *entry;
+        STRLEN b;
+
+        FOR_EACH_ELEMENT(sig, b, entry) {
+            SV *const value = S_saved_value(s, HeVAL(entry));
+
+            sv_setsv(HeVAL(entry), value ? value : &PL_sv_undef);
+        }
+        if (PL_psig_ptr)
+            for (i = 0; i < SIG_SIZE; i++) {
+                SV *const now = PL_psig_ptr[i];
+
+                PL_psig_ptr[i] = SvREFCNT_inc_simple(s->psig_ptr[i]);
+                SvREFCNT_dec(now);
+            }
+    }
+    for (n = 0; n < s->nsig; n++) {
+        SvREFCNT_dec_NN(s->sig[n].element);
+        SvREFCNT_dec_NN(s->sig[n].value);
+    }
+    Safefree(s->sig);
+    for (i = 0; i < SIG_SIZE; i++) {
+        SvREFCNT_dec(s->psig_ptr[i]);
+        SvREFCNT_dec(s->handlers[i]);
+    }
+}
+
+/* A directory handle that a guest opens has its descriptor there; when the handle is freed
+ * elsewhere, the number may be somebody else's, which closedir would close. */
+static int S_free_guests_dir(pTHX_ SV *sv, MAGIC *mg)
+{
+    if (SvTYPE(sv) == SVt_PVIO && IoDIRP((IO *)sv) && (IV)getpid() != PTR2IV(mg->mg_ptr)
+        && fcntl(dirfd(IoDIRP((IO *)sv)), F_GETFD) != -1)
+        IoDIRP((IO *)sv) = NULL;
+    return 0;
+}
+
+static MGVTBL S_guests_dir = { NULL, NULL, NULL, NULL, S_free_guests_dir, NULL, NULL, NULL };
+
+/* A guest's opendir op, PL_op. */
+static OP *S_guest_opendir(pTHX)
+{
+    GV *const gv = isGV_with_GP(PL_stack_sp[-1]) ? (GV *)PL_stack_sp[-1] : NULL;
+    OP *const next = PL_op->op_ppaddr(aTHX);
+    IO *const io = gv ? GvIO(gv) : NULL;
+
+    if (io && IoDIRP(io)) {
+        sv_unmagicext((SV *)io, PERL_MAGIC_ext, &S_guests_dir);
+        sv_magicext((SV *)io, NULL, PERL_MAGIC_ext, &S_guests_dir,
+                    INT2PTR(char *, (IV)getpid()), 0);
+    }
+    return next;
 }
 
 /* perl's safe points come here (PL_signalhook). */
@@ -949,7 +1112,16 @@ static int S_guest_runops(pTHX)
     if (s->runops != Perl_runops_standard && (s->runops != Perl_runops_debug || PL_debug))
         return s->runops(aTHX);
     do
-        PL_op = op = op->op_type == OP_EXEC ? S_guest_exec(aTHX_ s) : op->op_ppaddr(aTHX);
+        switch (op->op_type) {
+        case OP_EXEC:
+            PL_op = op = S_guest_exec(aTHX_ s);
+            break;
+        case OP_OPEN_DIR:
+            PL_op = op = S_guest_opendir(aTHX);
+            break;
+        default:
+            PL_op = op = op->op_ppaddr(aTHX);
+        }
     while (op);
     PERL_ASYNC_CHECK();
     TAINT_NOT;
@@ -1162,10 +1334,8 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->keeps_signals = 0;
     s->state = FRESH;
     s->tid = 1;
-    if (PL_psig_ptr)
-        Copy(PL_psig_ptr, s->psig_ptr, SIG_SIZE, SV *);
-    else
-        Zero(s->psig_ptr, SIG_SIZE, SV *);
+    S_save_signals(aTHX_ s);
+    S_hook_handlers();
     MUTEX_LOCK(&PL_perlio_mutex);
     s->nfds = PL_perlio_fd_refcnt_size;
     Newx(s->fd_refcnt, s->nfds, int);
@@ -1203,10 +1373,6 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const s
     PL_runops = S_guest_runops;
     if (mask) {
         PL_signalhook = S_guest_despatch;
-        if ((Sighandler_t)(void (*)(void))S_sub_signal != PL_csighandlerp) {
-            S_perl_handler = PL_csighandlerp;
-            PL_csighandlerp = (Sighandler_t)(void (*)(void))S_sub_signal;
-        }
         S_reset_handlers();
     }
     PL_in_eval = EVAL_NULL; /* the evals around us are the parent's */
@@ -1308,6 +1474,9 @@ static void S_abandon(perlxs_shared *s)
 static int S_shared_end(pTHX_ perlxs_shared *s)
 {
     volatile int exited = 0;
+    struct sigaction actions[SIG_SIZE];
+    const int differ = S_signals_differ(aTHX_ s);
+    int i;
     int ret;
     dJMPENV;
 
@@ -1318,6 +1487,10 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
         PL_signalhook = s->signalhook;
     }
     PL_exit_flags &= ~PERL_EXIT_EXPECTED;
+    /* a `local $SIG{...}` that is left reaches the kernel */
+    if (differ)
+        for (i = 1; i < SIG_SIZE; i++)
+            sigaction(i, NULL, &actions[i]);
     PL_sig_pending = s->sig_pending;
     if (PL_psig_pend)
         Copy(s->psig_pend, PL_psig_pend, SIG_SIZE, int);
@@ -1338,6 +1511,11 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     S_shared_unwind(aTHX_ s);
     S_release_foreign_descriptors(aTHX_ s);
     JMPENV_POP;
+    if (differ)
+        for (i = 1; i < SIG_SIZE; i++)
+            sigaction(i, &actions[i], NULL);
+    S_restore_signals(aTHX_ s, differ);
+    S_unhook_handlers();
 #if PERL_VERSION < 28
     /* an exec that went well has not come back to free them */
     Safefree(PL_Argv);
