@@ -166,7 +166,7 @@ fn start_guest(
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
         // them; born_guest takes a `Guest`.
-        unsafe {
+        sys::keeping_thread_id(|| unsafe {
             clone_on(
                 stack,
                 request.flags | CloneFlags::CHILD_CLEARTID,
@@ -174,7 +174,7 @@ fn start_guest(
                 (&raw mut guest).cast(),
                 shared.tid(),
             )
-        }
+        })
     })?
 }
 

@@ -132,6 +132,29 @@ pub(crate) fn tid_address() -> Option<NonNull<pid_t>> {
     ADDRESS.with(|&address| address)
 }
 
+/// Runs `work`, and puts back the C library's note of the calling thread's id, and what stands
+/// beside it.
+///
+/// Before glibc 2.25 clone(3) overwrites both, the thread's and the process's id, in a child that
+/// shares memory, where they are the parent's; a thread whose id is gone cannot be joined.
+pub(crate) fn keeping_thread_id<R>(work: impl FnOnce() -> R) -> R {
+    let note = tid_address().map(|address| {
+        let ids = address.cast::<[pid_t; 2]>();
+        // SAFETY: both are inside of the C library's struct for this thread, whose is this.
+        (ids, unsafe { ids.read() })
+    });
+    let result = work();
+    if let Some((ids, before)) = note {
+        // SAFETY: as above.
+        unsafe {
+            if ids.read()[0] != before[0] {
+                ids.write(before);
+            }
+        }
+    }
+    result
+}
+
 fn gettid() -> pid_t {
     // SAFETY: touches no memory. Not libc's function: glibc has it since 2.30 only.
     unsafe { libc::syscall(libc::SYS_gettid) as pid_t }

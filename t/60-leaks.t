@@ -34,8 +34,10 @@ my $flat = '0 0 0 0';
         $times[ $turn++ / 1000 ] += Time::HiRes::time() - $start;
     });
     is $grown, $flat, '20,000 clones: no address space, mapping, descriptor, child or scalar more';
-    # twice is far from noise: what grows with each call costs many times as much in the end
-    cmp_ok $times[19], '<', 2 * $times[0], sprintf 'the last thousand (%.3f ms each) are no slower than the first (%.3f ms)', $times[19], $times[0];
+    # The best thousand of five, since the machine may be busy with something else; and twice is far
+    # from noise: what grows with each call costs many times as much in the end.
+    my ($first, $last) = map { (sort { $a <=> $b } @times[@$_])[0] } [ 0 .. 4 ], [ 15 .. 19 ];
+    cmp_ok $last, '<', 2 * $first, sprintf 'the last thousands (%.3f ms each) are no slower than the first (%.3f ms)', $last, $first;
 }
 my %failing = (
     'no coderef'         => sub { eval { Linux::Clone::clone([], 0, SIGCHLD); 1 } and die },
@@ -101,8 +103,9 @@ sub named { 0 }
         # perl 5.22 leaves something behind itself when an exception leaves such a regex
         my $perls_own = growth(2000, sub { eval { $in->(sub { die "x\n" }) } });
         my ($space, $rest) = split / /, $grown, 2;
-        # (twice: address space comes in large pieces)
-        ok $rest eq '0 0 0' && $space <= 2 * ($perls_own =~ /^(\d+)/)[0], "shared memory, $end" or diag "$grown, perl's own die: $perls_own";
+        # (and address space comes in large pieces, so that it may show in the one or the other)
+        my $allowed = $] < 5.028 ? 300 : ($perls_own =~ /^(\d+)/)[0];
+        ok $rest eq '0 0 0' && $space <= $allowed, "shared memory, $end" or diag "$grown, perl's own die: $perls_own";
     }
 }
 for my $what (sort keys %kinds) {
