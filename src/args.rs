@@ -5,6 +5,7 @@ use perlxs::{Call, Code, Number, Scalar};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::stack::ChildStack;
+use crate::sys::{self, Tls};
 
 /// What `clone` was asked for, checked.
 #[derive(Debug)]
@@ -17,11 +18,27 @@ pub(crate) struct CloneRequest {
     pub(crate) flags: CloneFlags,
     /// Where the caller wants the thread id, or with PIDFD the descriptor.
     pub(crate) ptid: Option<Scalar>,
+    /// With SETTLS.
+    pub(crate) tls: Option<Tls>,
+    /// With CHILD_SETTID or CHILD_CLEARTID.
+    pub(crate) ctid: Option<ChildTid>,
 }
 
+/// Where CHILD_SETTID and CHILD_CLEARTID store.
+#[derive(Debug)]
+pub(crate) enum ChildTid {
+    /// A variable of the child's: perl code assigns to it.
+    Variable(Scalar),
+    /// The address of a word: the kernel stores.
+    Address(usize),
+}
+
+/// The largest thread id that Linux gives (PID_MAX_LIMIT): a larger number in `$ctid` is an address.
+const LARGEST_TID: i128 = 1 << 22;
+
 impl CloneRequest {
-    /// Reads `$coderef, $stacksize, $flags[, $ptid, $tls, $ctid]`. The last two belong to flags
-    /// that are refused.
+    /// Reads `$coderef, $stacksize, $flags[, $ptid, $tls, $ctid]`. The last two are read only with
+    /// the flags that they belong to.
     ///
     /// Returns `Err` if one is not what clone takes, or if reading it dies.
     pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
@@ -55,12 +72,92 @@ impl CloneRequest {
             }
             _ => {}
         }
+        let tls = match flags.contains(CloneFlags::SETTLS) {
+            true => Some(tls(call.get(4))?),
+            false => None,
+        };
+        let ctid = match flags.wants_child_tid() {
+            Some(flag) => Some(child_tid(flag, call.get(5))?),
+            None => None,
+        };
         Ok(CloneRequest {
             code,
             stack_size,
             flags,
             ptid,
+            tls,
+            ctid,
         })
+    }
+}
+
+impl CloneRequest {
+    /// The variable that CHILD_CLEARTID clears for the parent to see: where memory is shared, the
+    /// child has let go of it when clone returns.
+    pub(crate) fn cleared_in_parent(&self) -> Option<&Scalar> {
+        match &self.ctid {
+            Some(ChildTid::Variable(ctid))
+                if self
+                    .flags
+                    .contains(CloneFlags::VM | CloneFlags::CHILD_CLEARTID) =>
+            {
+                Some(ctid)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn child_tid(flag: &str, arg: Option<Scalar>) -> Result<ChildTid, Error> {
+    let Some(ctid) = arg.filter(|ctid| !ctid.is_undef_constant()) else {
+        return Err(Error::usage(format!(
+            "Linux::Clone::clone: {flag} needs $ctid"
+        )));
+    };
+    match ctid.number()?.integer() {
+        Some(address) if address > LARGEST_TID => match usize::try_from(address) {
+            Ok(address) if address % align_of::<libc::pid_t>() == 0 && sys::is_mapped(address) => {
+                Ok(ChildTid::Address(address))
+            }
+            _ => Err(Error::usage(format!(
+                "Linux::Clone::clone: $ctid is no address of a word in memory: {}",
+                ctid.describe()
+            ))),
+        },
+        _ if ctid.assignable()? => Ok(ChildTid::Variable(ctid)),
+        _ => Err(Error::usage(format!(
+            "Linux::Clone::clone: $ctid is neither a variable nor an address: {}",
+            ctid.describe()
+        ))),
+    }
+}
+
+#[cfg(not(target_arch = "x86"))]
+fn tls(arg: Option<Scalar>) -> Result<Tls, Error> {
+    let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
+        return Err(Error::usage("Linux::Clone::clone: SETTLS needs $tls"));
+    };
+    match tls.number()?.integer().map(usize::try_from) {
+        Some(Ok(address)) if sys::is_mapped(address) => Ok(Tls(address)),
+        _ => Err(Error::usage(format!(
+            "Linux::Clone::clone: $tls is no address in memory: {}",
+            tls.describe()
+        ))),
+    }
+}
+
+/// On i386 `$tls` is the bytes of a `struct user_desc` (set_thread_area(2)).
+#[cfg(target_arch = "x86")]
+fn tls(arg: Option<Scalar>) -> Result<Tls, Error> {
+    let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
+        return Err(Error::usage("Linux::Clone::clone: SETTLS needs $tls"));
+    };
+    match tls.bytes()?.map(<[u8; 16]>::try_from) {
+        Some(Ok(descriptor)) => Ok(Tls(descriptor)),
+        _ => Err(Error::usage(format!(
+            "Linux::Clone::clone: $tls must be the 16 bytes of a struct user_desc, not {}",
+            tls.describe()
+        ))),
     }
 }
 

@@ -14,16 +14,17 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use libc::{c_int, c_void, pid_t};
-use perlxs::{Call, Code, MainEnd, MainOptions, Shared};
+use perlxs::{Call, MainEnd, Scalar, Shared, Start};
 
-use crate::args::CloneRequest;
+use crate::args::{ChildTid, CloneRequest};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::stack::ChildStack;
-use crate::sys::{self, SharedWord};
+use crate::sys::{self, SharedWord, Tls};
 
 /// The exit status of a child whose start failed on our side.
 const FAILED: c_int = 255;
@@ -55,8 +56,10 @@ const TRIES: u32 = 8;
 /// What a child with its own memory needs of its parent.
 struct Birth<'a, 'c> {
     call: &'a Call<'c>,
-    code: &'a Code,
-    options: MainOptions,
+    request: &'a CloneRequest,
+    errno: c_int,
+    /// Where to write the thread id that the C library keeps, if the kernel does not.
+    tid: Option<NonNull<pid_t>>,
     /// Where to say that the C library's locks are free, and how often to look at that.
     locks: Option<(&'a SharedWord, Duration)>,
 }
@@ -64,10 +67,36 @@ struct Birth<'a, 'c> {
 /// What a child that lives in its parent's memory needs.
 struct Guest<'a, 'c> {
     shared: &'a Shared<'a, 'c>,
-    code: &'a Code,
+    request: &'a CloneRequest,
     errno: c_int,
     stack_limit: *const c_void,
-    flags: CloneFlags,
+}
+
+impl CloneRequest {
+    /// What perl code assigns in the child for CHILD_SETTID.
+    fn child_assigns(&self) -> Option<(&Scalar, i64)> {
+        match &self.ctid {
+            Some(ChildTid::Variable(ctid)) if self.flags.contains(CloneFlags::CHILD_SETTID) => {
+                Some((ctid, sys::gettid().into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The flags for the kernel and the address that they are about: the caller's, or `own` with
+    /// `own_flags`, which the caller's variable needs nothing of.
+    fn child_tid(
+        &self,
+        own: Option<NonNull<pid_t>>,
+        own_flags: CloneFlags,
+    ) -> (CloneFlags, *mut pid_t) {
+        let rest = self.flags - (CloneFlags::CHILD_SETTID | CloneFlags::CHILD_CLEARTID);
+        match (&self.ctid, own) {
+            (Some(ChildTid::Address(address)), _) => (self.flags, *address as *mut pid_t),
+            (_, Some(own)) => (rest | own_flags, own.as_ptr()),
+            (_, None) => (rest, std::ptr::null_mut()),
+        }
+    }
 }
 
 /// Starts the child that `request` describes; `errno` is the `$!` it starts with.
@@ -121,31 +150,24 @@ fn start_copy(
     errno: c_int,
     locks: Option<(&SharedWord, Duration)>,
 ) -> Result<Started, Error> {
+    // as fork(3): in the copy, the C library's note of the thread's id is the copy's own
+    let own = sys::tid_address();
+    let (flags, tid) =
+        request.child_tid(own, CloneFlags::CHILD_SETTID | CloneFlags::CHILD_CLEARTID);
     let mut birth = Birth {
         call,
-        code: &request.code,
-        options: MainOptions {
-            errno,
-            on_exit: request
-                .flags
-                .contains(CloneFlags::FILES)
-                .then_some(leave_descriptors),
-        },
+        request,
+        errno,
+        tid: own.filter(|own| own.as_ptr() != tid),
         locks,
     };
-    // as fork(3): in the copy, the C library's note of the thread's id is the copy's own
-    let (tid_flags, tid) = match sys::tid_address() {
-        Some(address) => (
-            CloneFlags::CHILD_SETTID | CloneFlags::CHILD_CLEARTID,
-            address.as_ptr(),
-        ),
-        None => (CloneFlags::empty(), std::ptr::null_mut()),
-    };
-    let flags = request.flags | tid_flags;
     call.perl().with_fork_locks(|| {
         // SAFETY: memory is not shared, so `birth` and the stack live in the child's copy, and
         // the id is written there; born_copy takes a `Birth`.
-        unsafe { clone_on(stack, flags, born_copy, (&raw mut birth).cast(), tid) }
+        unsafe {
+            let birth = (&raw mut birth).cast();
+            clone_on(stack, flags, request, born_copy, birth, tid)
+        }
     })
 }
 
@@ -157,23 +179,19 @@ fn start_guest(
     errno: c_int,
 ) -> Result<Started, Error> {
     call.share(|shared| {
+        let own = NonNull::new(shared.tid());
+        let (flags, tid) = request.child_tid(own, CloneFlags::CHILD_CLEARTID);
         let mut guest = Guest {
             shared,
-            code: &request.code,
+            request,
             errno,
             stack_limit: stack.limit(),
-            flags: request.flags,
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
         // them; born_guest takes a `Guest`.
         sys::keeping_thread_id(|| unsafe {
-            clone_on(
-                stack,
-                request.flags | CloneFlags::CHILD_CLEARTID,
-                born_guest,
-                (&raw mut guest).cast(),
-                shared.tid(),
-            )
+            let guest = (&raw mut guest).cast();
+            clone_on(stack, flags, request, born_guest, guest, tid)
         })
     })?
 }
@@ -183,12 +201,17 @@ fn start_guest(
 unsafe fn clone_on(
     stack: &ChildStack,
     flags: CloneFlags,
+    request: &CloneRequest,
     entry: extern "C" fn(*mut c_void) -> c_int,
     arg: *mut c_void,
     child_tid: *mut pid_t,
 ) -> Result<Started, Error> {
     // The kernel stores the thread id or the pidfd here, as the flags say.
     let mut stored: c_int = -1;
+    let tls = request
+        .tls
+        .as_ref()
+        .map_or(std::ptr::null_mut(), Tls::as_argument);
     // SAFETY: as the caller says.
     let pid = unsafe {
         sys::clone(
@@ -197,6 +220,7 @@ unsafe fn clone_on(
             flags.as_int(),
             arg,
             &raw mut stored,
+            tls,
             child_tid,
         )?
     };
@@ -219,12 +243,28 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `start_copy` passed it, and its frame is part of our copy.
         let birth = unsafe { &*birth.cast::<Birth<'_, '_>>() };
+        if birth.request.tls.is_some() {
+            ChildStack::forget_kept();
+        }
+        if let Some(tid) = birth.tid {
+            // SAFETY: the C library's own word, in our copy.
+            unsafe { tid.write(sys::gettid()) };
+        }
         if let Some((word, tick)) = birth.locks {
             sys::watched(tick, word, locks::HELD, sys::pass_through_locks);
             word.set(locks::FREE);
         }
+        let request = birth.request;
+        let start = Start {
+            errno: birth.errno,
+            assign: request.child_assigns(),
+            on_exit: request
+                .flags
+                .contains(CloneFlags::FILES)
+                .then_some(leave_descriptors),
+        };
         // SAFETY: a copy with its own memory, started under the fork locks, which ends below.
-        unsafe { birth.call.run_main(birth.code, birth.options) }
+        unsafe { birth.call.run_main(&request.code, start) }
     }));
     match outcome {
         Ok(MainEnd::Returned(status)) => sys::exit_now(status),
@@ -237,18 +277,25 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
 extern "C" fn born_guest(guest: *mut c_void) -> c_int {
     // SAFETY: `start_guest` passed it, and sleeps.
     let guest = unsafe { &*guest.cast::<Guest<'_, '_>>() };
+    let flags = guest.request.flags;
     let status = catch_unwind(AssertUnwindSafe(|| {
+        let start = Start {
+            errno: guest.errno,
+            assign: guest.request.child_assigns(),
+            on_exit: None,
+        };
         // With SIGHAND the handlers are the parent's: signals stay blocked instead.
-        let keep_signals = guest.flags.contains(CloneFlags::SIGHAND);
+        let keep_signals = flags.contains(CloneFlags::SIGHAND);
+        let code = &guest.request.code;
         // SAFETY: called once, on a stack of its own; the parent sleeps.
         unsafe {
             guest
                 .shared
-                .run(guest.code, guest.errno, keep_signals, guest.stack_limit)
+                .run(code, start, keep_signals, guest.stack_limit)
         }
     }))
     .unwrap_or(FAILED);
-    match guest.flags.contains(CloneFlags::THREAD) {
+    match flags.contains(CloneFlags::THREAD) {
         true => sys::exit_thread(status),
         false => sys::exit_now(status),
     }

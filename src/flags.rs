@@ -98,12 +98,25 @@ impl CloneFlags {
                  use VM|VFORK, or leave VM out"
                     .into(),
             )
+        } else if self.contains(Self::VM | Self::SETTLS) {
+            Some(
+                "SETTLS with VM would give one interpreter two thread-local storages; \
+                 leave one of them out"
+                    .into(),
+            )
         } else {
-            [Self::SETTLS, Self::CHILD_SETTID, Self::CHILD_CLEARTID]
-                .into_iter()
-                .find(|&flag| self.contains(flag))
-                .and_then(|flag| flag.iter_names().next())
-                .map(|(name, _)| format!("{name} is not implemented"))
+            None
+        }
+    }
+
+    /// The name of a flag that stores the child's thread id in the child's memory, if there is one.
+    pub(crate) fn wants_child_tid(self) -> Option<&'static str> {
+        if self.contains(Self::CHILD_SETTID) {
+            Some("CHILD_SETTID")
+        } else if self.contains(Self::CHILD_CLEARTID) {
+            Some("CHILD_CLEARTID")
+        } else {
+            None
         }
     }
 

@@ -47,6 +47,12 @@ impl ChildStack {
         Ok(ChildStack { mapping })
     }
 
+    /// Forgets what this thread has kept, without unmapping it: for a process whose thread-local
+    /// storage is somebody's copy, made who knows when.
+    pub(crate) fn forget_kept() {
+        std::mem::forget(KEPT.take());
+    }
+
     /// The address below which there is room for what perl calls at the end of a recursion, but
     /// not for another turn of it.
     pub(crate) fn limit(&self) -> *const c_void {

@@ -54,34 +54,58 @@ pub(crate) fn unshare(flags: u64) -> Result<(), Error> {
 /// with the status it returns. Returns its process id.
 ///
 /// # Safety
-/// `flags` has no flag that takes TLS, and VM only with VFORK. `stack_top` is the end of a
-/// mapping that nobody uses, aligned for the architecture; `parent_tid` and, with a flag that
-/// uses it, `child_tid` are writable; `entry` may be called with `arg` in a copy of this process,
-/// or with VM in this memory while the caller sleeps.
+/// `flags` has VM only with VFORK, and SETTLS only with a `tls` as the architecture wants it.
+/// `stack_top` is the end of a mapping that nobody uses, aligned for the architecture;
+/// `parent_tid` and, with a flag that uses it, `child_tid` are writable; `entry` may be called
+/// with `arg` in a copy of this process, or with VM in this memory while the caller sleeps.
 pub(crate) unsafe fn clone(
     entry: extern "C" fn(*mut c_void) -> c_int,
     stack_top: *mut c_void,
     flags: c_int,
     arg: *mut c_void,
     parent_tid: *mut c_int,
+    tls: *mut c_void,
     child_tid: *mut c_int,
 ) -> Result<pid_t, Error> {
     // SAFETY: as the caller says; the pointers of unused arguments are null.
-    let pid = unsafe {
-        libc::clone(
-            entry,
-            stack_top,
-            flags,
-            arg,
-            parent_tid,
-            ptr::null_mut::<c_void>(),
-            child_tid,
-        )
-    };
+    let pid = unsafe { libc::clone(entry, stack_top, flags, arg, parent_tid, tls, child_tid) };
     match pid {
         -1 => Err(last_error()),
         pid => Ok(pid),
     }
+}
+
+/// The thread-local storage of a child: what clone(2) takes for SETTLS.
+///
+/// An address; on i386 the bytes of a `struct user_desc`.
+#[derive(Debug)]
+pub(crate) struct Tls(
+    #[cfg(not(target_arch = "x86"))] pub(crate) usize,
+    #[cfg(target_arch = "x86")] pub(crate) [u8; 16],
+);
+
+impl Tls {
+    pub(crate) fn as_argument(&self) -> *mut c_void {
+        #[cfg(not(target_arch = "x86"))]
+        return self.0 as *mut c_void;
+        #[cfg(target_arch = "x86")]
+        return self.0.as_ptr().cast_mut().cast();
+    }
+}
+
+/// Whether there is memory at this address (mincore(2)).
+pub(crate) fn is_mapped(address: usize) -> bool {
+    let page = page_size();
+    let mut resident = 0u8;
+    // SAFETY: the kernel checks the address, and writes one byte for the one page.
+    address >= page
+        && unsafe {
+            libc::mincore(
+                (address & !(page - 1)) as *mut c_void,
+                page,
+                (&raw mut resident).cast(),
+            )
+        } == 0
 }
 
 /// Ends the process at once (_exit(2)).
@@ -155,7 +179,8 @@ pub(crate) fn keeping_thread_id<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-fn gettid() -> pid_t {
+/// The calling thread's id (gettid(2)).
+pub(crate) fn gettid() -> pid_t {
     // SAFETY: touches no memory. Not libc's function: glibc has it since 2.30 only.
     unsafe { libc::syscall(libc::SYS_gettid) as pid_t }
 }

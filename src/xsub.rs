@@ -49,6 +49,9 @@ pub(crate) fn clone(call: &Call<'_>) -> Result<Value> {
                 }
             }
         }
+        if let Some(ctid) = request.cleared_in_parent() {
+            ctid.set(0)?;
+        }
         Ok(child.pid)
     })
 }

@@ -1181,12 +1181,20 @@ static int S_flush_status(pTHX_ int status)
 }
 
 /* Calls `code` as a main program: its value is the exit status. */
-static int S_call_main(pTHX_ SV *code)
+static int S_call_main(pTHX_ SV *code, const perlxs_start *start)
 {
     dSP;
     SV *result;
     int status;
 
+    if (start->mask)
+        sigprocmask(SIG_SETMASK, start->mask, NULL);
+    errno = start->err;
+    if (start->sv) {
+        sv_setiv_mg(start->sv, (IV)start->value);
+        SPAGAIN;
+        errno = start->err;
+    }
     PUSHMARK(SP);
     call_sv(code, G_SCALAR);
     SPAGAIN;
@@ -1215,7 +1223,7 @@ static void S_left(pTHX_ void *arg)
         l->on_exit();
 }
 
-int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int err,
+int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
                     void (*on_exit)(void), int *status)
 {
     dINTERP;
@@ -1241,10 +1249,7 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int e
     SAVEDESTRUCTOR_X(S_left, &left);
     JMPENV_PUSH(ret);
     if (ret == 0) {
-        if (mask)
-            sigprocmask(SIG_SETMASK, mask, NULL);
-        errno = err;
-        *status = S_call_main(aTHX_ code);
+        *status = S_call_main(aTHX_ code, start);
     }
     JMPENV_POP;
     if (ret == 0)
@@ -1355,8 +1360,8 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     return s;
 }
 
-int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const sigset_t *mask,
-                      int err, const void *stack_limit)
+int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
+                      const perlxs_start *start, const void *stack_limit)
 {
     dINTERP;
     volatile int status = 0;
@@ -1364,14 +1369,14 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const s
     dJMPENV;
     dSP;
 
-    s->keeps_signals = !mask;
+    s->keeps_signals = !start->mask;
     S_end_with_host(s);
     if (!__sync_bool_compare_and_swap(&s->state, FRESH, RUNNING))
         _exit(255);
     S_mask = NULL;
     s->stack_limit = (const char *)stack_limit;
     PL_runops = S_guest_runops;
-    if (mask) {
+    if (start->mask) {
         PL_signalhook = S_guest_despatch;
         S_reset_handlers();
     }
@@ -1389,10 +1394,7 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const s
         sv_setsv(ERRSV, error);
         SvREFCNT_inc_simple_void_NN(code); /* the coderef may undefine itself */
         SAVEFREESV(code);
-        if (mask)
-            sigprocmask(SIG_SETMASK, mask, NULL);
-        errno = err;
-        status = S_call_main(aTHX_ code);
+        status = S_call_main(aTHX_ code, start);
     }
     else
         status = S_flush_status(aTHX_ STATUS_EXIT);

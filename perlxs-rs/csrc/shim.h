@@ -139,11 +139,20 @@ void perlxs_fork_lock(perlxs_interp *interp);
 void perlxs_fork_unlock(perlxs_interp *interp);
 void perlxs_forget_signals(perlxs_interp *interp);
 
+/* What a new process starts with: `$!`, the signal mask (or NULL), and what is assigned to `sv`
+ * (or NULL) before its code runs; what that throws counts as the code's. */
+typedef struct perlxs_start {
+    int err;
+    const sigset_t *mask;
+    SV *sv;
+    int64_t value;
+} perlxs_start;
+
 /* Runs `code` as the main program of this process, which must be a copy that nobody
  * returns into. PERLXS_OK: it returned, `*status` is the exit status that its value asks for.
  * PERLXS_EXIT: it exited or died (and perl has reported that); `on_exit`, if not NULL, has run
  * after the code's own scopes and before those of the copied callers. */
-int perlxs_main_run(perlxs_interp *interp, SV *code, const sigset_t *mask, int err,
+int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
                     void (*on_exit)(void), int *status);
 /* END blocks and global destruction. Returns the exit status. */
 int perlxs_main_end(perlxs_interp *interp);
@@ -158,8 +167,8 @@ int perlxs_main_end(perlxs_interp *interp);
  * without one the signals stay as they are. Below `stack_limit` the C stack is at its end. */
 typedef struct perlxs_shared perlxs_shared;
 perlxs_shared *perlxs_shared_begin(perlxs_interp *interp);
-int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code, const sigset_t *mask,
-                      int err, const void *stack_limit);
+int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
+                      const perlxs_start *start, const void *stack_limit);
 int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s);
 /* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */
 int32_t *perlxs_shared_tid(perlxs_shared *s);

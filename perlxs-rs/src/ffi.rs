@@ -111,6 +111,14 @@ pub struct Number {
     pub real: f64,
 }
 
+#[repr(C)]
+pub struct Start {
+    pub err: c_int,
+    pub mask: *const SigSet,
+    pub sv: *mut Sv,
+    pub value: i64,
+}
+
 pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
 
@@ -186,8 +194,7 @@ unsafe extern "C" {
     pub fn perlxs_main_run(
         interp: *mut Interp,
         code: *mut Sv,
-        mask: *const SigSet,
-        err: c_int,
+        start: *const Start,
         on_exit: Option<extern "C" fn()>,
         status: *mut c_int,
     ) -> c_int;
@@ -197,8 +204,7 @@ unsafe extern "C" {
         interp: *mut Interp,
         shared: *mut Shared,
         code: *mut Sv,
-        mask: *const SigSet,
-        err: c_int,
+        start: *const Start,
         stack_limit: *const c_void,
     ) -> c_int;
     pub fn perlxs_shared_end(interp: *mut Interp, shared: *mut Shared) -> c_int;

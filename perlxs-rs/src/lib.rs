@@ -47,7 +47,7 @@ pub use code::Code;
 pub use constant::Constant;
 pub use error::{Error, Result};
 pub use interp::Perl;
-pub use process::{MainEnd, MainOptions, Shared};
+pub use process::{MainEnd, Shared, Start};
 pub use scalar::{Number, Scalar};
 #[doc(hidden)]
 pub use xsub::boot_module;

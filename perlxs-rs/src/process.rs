@@ -5,16 +5,29 @@
 use std::ffi::{c_int, c_void};
 
 use crate::frame::contained;
-use crate::{Call, Code, Perl, Result, ffi};
+use crate::{Call, Code, Perl, Result, Scalar, ffi};
 
-/// How [`Call::run_main`] runs its code.
+/// What a new process starts with: for [`Call::run_main`] and [`Shared::run`].
 #[derive(Clone, Copy, Debug, Default)]
-pub struct MainOptions {
+pub struct Start<'a> {
     /// `$!` when the code starts.
     pub errno: c_int,
-    /// Called if the code exits or dies, after its own scopes are left and before those of the
+    /// What is assigned to a scalar before the code runs. If that dies, it is as if the code did.
+    pub assign: Option<(&'a Scalar, i64)>,
+    /// For [`Call::run_main`]: called if the code exits or dies, after its own scopes are left and before those of the
     /// copied callers, whose handles perl closes then.
     pub on_exit: Option<extern "C" fn()>,
+}
+
+impl Start<'_> {
+    fn raw(&self, mask: *const ffi::SigSet) -> ffi::Start {
+        ffi::Start {
+            err: self.errno,
+            mask,
+            sv: self.assign.map_or(std::ptr::null_mut(), |(sv, _)| sv.raw()),
+            value: self.assign.map_or(0, |(_, value)| value),
+        }
+    }
 }
 
 /// How a main program came to its end; the number is its exit status.
@@ -76,7 +89,7 @@ impl Shared<'_, '_> {
     /// Runs `code` as the main program of a process that shares this one's memory, and returns
     /// its exit status; the process must end with it, without running anything of perl.
     ///
-    /// It is called without arguments in scalar context; `errno` is its `$!`. The value it
+    /// It is called without arguments in scalar context. The value it
     /// returns, evaluated once, is the exit status (its low eight bits; undef is 0). A die is
     /// reported as perl reports an uncaught one, with perl's status for it. Output is flushed.
     /// END blocks and global destruction do not run: they are the parent's.
@@ -93,7 +106,7 @@ impl Shared<'_, '_> {
     pub unsafe fn run(
         &self,
         code: &Code,
-        errno: c_int,
+        start: Start<'_>,
         keep_signals: bool,
         stack_limit: *const c_void,
     ) -> c_int {
@@ -107,8 +120,7 @@ impl Shared<'_, '_> {
                 self.call.perl().raw(),
                 self.raw,
                 code.cv().raw(),
-                mask,
-                errno,
+                &start.raw(mask),
                 stack_limit,
             )
         }
@@ -162,7 +174,7 @@ impl Call<'_> {
     /// # Safety
     /// The process is a copy of the one that made this call, its memory its own, started under
     /// [`Perl::with_fork_locks`], and ends once this returns, without returning to perl.
-    pub unsafe fn run_main(&self, code: &Code, options: MainOptions) -> MainEnd {
+    pub unsafe fn run_main(&self, code: &Code, start: Start<'_>) -> MainEnd {
         let perl = self.perl().raw();
         let mut status = 0;
         // SAFETY: the locks were held when the process was copied; the CV is live; nobody
@@ -173,9 +185,8 @@ impl Call<'_> {
             let outcome = ffi::perlxs_main_run(
                 perl,
                 code.cv().raw(),
-                self.raw().mask,
-                options.errno,
-                options.on_exit,
+                &start.raw(self.raw().mask),
+                start.on_exit,
                 &mut status,
             );
             match outcome {

@@ -7,7 +7,9 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
 
-use perlxs::{Call, Code, Constant, Error, Module, Number, Result, Scalar, Shared, Value, Xsub};
+use perlxs::{
+    Call, Code, Constant, Error, Module, Number, Result, Scalar, Shared, Start, Value, Xsub,
+};
 
 static DROPPED: AtomicI64 = AtomicI64::new(0);
 
@@ -154,9 +156,10 @@ extern "C" fn guest_main() {
     // SAFETY: `guest` has set it, and its frame waits.
     unsafe {
         let guest = GUEST.load(Ordering::SeqCst);
-        (*guest).status = (*guest)
-            .shared
-            .run((*guest).code, 0, true, (*guest).limit.cast());
+        (*guest).status =
+            (*guest)
+                .shared
+                .run((*guest).code, Start::default(), true, (*guest).limit.cast());
     }
 }
 
