@@ -22,6 +22,22 @@ pub(crate) struct CloneRequest {
     pub(crate) tls: Option<Tls>,
     /// With CHILD_SETTID or CHILD_CLEARTID.
     pub(crate) ctid: Option<ChildTid>,
+    /// For clone3: where it wants the descriptor.
+    pub(crate) pidfd: Option<Scalar>,
+    pub(crate) system_call: SystemCall,
+}
+
+/// Which system call starts the child, with what it alone can say.
+#[derive(Debug)]
+pub(crate) enum SystemCall {
+    /// clone(2): the exit signal is in the flags.
+    Clone,
+    /// clone3(2).
+    Clone3 {
+        exit_signal: u64,
+        set_tid: Vec<libc::pid_t>,
+        cgroup: u64,
+    },
 }
 
 /// Where CHILD_SETTID and CHILD_CLEARTID store.
@@ -42,29 +58,17 @@ impl CloneRequest {
     ///
     /// Returns `Err` if one is not what clone takes, or if reading it dies.
     pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
-        let code = call.arg(0);
-        let code = code.code()?.ok_or_else(|| {
-            Error::usage(format!(
-                "Linux::Clone::clone: $coderef must be a CODE reference or the name of a defined \
-                 sub, not {}",
-                code.describe()
-            ))
-        })?;
-        let stack_size = stack_size(&call.arg(1))?;
-        let flags = CloneFlags::from_bits_retain(flags("clone", &call.arg(2))?);
-        if let Some(refusal) = flags.refusal() {
+        let code = code("clone", &call.arg(0))?;
+        let stack_size = stack_size("clone", "$stacksize", &call.arg(1))?;
+        let flags = CloneFlags::from_bits_retain(bits("clone", "$flags", &call.arg(2))?);
+        if let Some(refusal) = flags.old_refusal() {
             return Err(Error::usage(format!("Linux::Clone::clone: {refusal}")));
         }
+        refuse("clone", flags)?;
         // a literal undef stands for an argument that is not given
         let ptid = call.get(3).filter(|ptid| !ptid.is_undef_constant());
         match &ptid {
-            Some(ptid) if !ptid.assignable()? => {
-                return Err(Error::usage(format!(
-                    "Linux::Clone::clone: $ptid cannot be assigned to: it is read-only or a glob \
-                     ({})",
-                    ptid.describe()
-                )));
-            }
+            Some(ptid) => must_be_assignable("clone", "$ptid", ptid)?,
             None if flags.contains(CloneFlags::PIDFD) => {
                 return Err(Error::usage(
                     "Linux::Clone::clone: PIDFD needs $ptid: it receives the descriptor",
@@ -73,11 +77,11 @@ impl CloneRequest {
             _ => {}
         }
         let tls = match flags.contains(CloneFlags::SETTLS) {
-            true => Some(tls(call.get(4))?),
+            true => Some(tls("clone", "$tls", call.get(4))?),
             false => None,
         };
         let ctid = match flags.wants_child_tid() {
-            Some(flag) => Some(child_tid(flag, call.get(5))?),
+            Some(flag) => Some(child_tid("clone", "$ctid", flag, call.get(5))?),
             None => None,
         };
         Ok(CloneRequest {
@@ -87,8 +91,165 @@ impl CloneRequest {
             ptid,
             tls,
             ctid,
+            pidfd: None,
+            system_call: SystemCall::Clone,
         })
     }
+
+    /// Reads `$coderef, \%clone_args`.
+    ///
+    /// Returns `Err` if a value is not what clone3 takes, if there is a key that it does not know,
+    /// or if reading one dies.
+    pub(crate) fn from_clone_args(call: &Call<'_>) -> Result<Self, Error> {
+        const FUNCTION: &str = "clone3";
+        let code = code(FUNCTION, &call.arg(0))?;
+        let Some(entries) = call.arg(1).entries()? else {
+            return Err(Error::usage(format!(
+                "Linux::Clone::clone3: the second argument must be a reference to a hash, not {}",
+                call.arg(1).describe()
+            )));
+        };
+        let mut flags_given = CloneFlags::empty();
+        let mut implied = CloneFlags::empty();
+        let mut stack_bytes = ChildStack::DEFAULT;
+        let (mut pidfd, mut ptid, mut tls_given, mut child_tid_given) = (None, None, None, None);
+        let mut exit_signal_given = None;
+        let mut set_tid = Vec::new();
+        let mut cgroup = 0;
+        for (key, value) in entries {
+            match key.as_str() {
+                "flags" => {
+                    flags_given = CloneFlags::from_bits_retain(bits(FUNCTION, "flags", &value)?);
+                }
+                "exit_signal" => exit_signal_given = Some(bits(FUNCTION, "exit_signal", &value)?),
+                "stack_size" => stack_bytes = stack_size(FUNCTION, "stack_size", &value)?,
+                "pidfd" => {
+                    pidfd = Some(variable("pidfd", &value)?);
+                    implied |= CloneFlags::PIDFD;
+                }
+                "parent_tid" => {
+                    ptid = Some(variable("parent_tid", &value)?);
+                    implied |= CloneFlags::PARENT_SETTID;
+                }
+                "child_tid" => child_tid_given = Some(value),
+                "tls" => {
+                    tls_given = Some(tls(FUNCTION, "tls", Some(value))?);
+                    implied |= CloneFlags::SETTLS;
+                }
+                "set_tid" => set_tid = thread_ids(&value)?,
+                "cgroup" => {
+                    cgroup = bits(FUNCTION, "cgroup", &value)?;
+                    implied |= CloneFlags::INTO_CGROUP;
+                }
+                _ => {
+                    return Err(Error::usage(format!(
+                        "Linux::Clone::clone3: there is no {key:?} in struct clone_args"
+                    )));
+                }
+            }
+        }
+        let mut flags = flags_given | implied;
+        if child_tid_given.is_some() && flags.wants_child_tid().is_none() {
+            flags |= CloneFlags::CHILD_SETTID;
+        }
+        refuse(FUNCTION, flags)?;
+        for (flag, name, key) in [
+            (CloneFlags::PIDFD, "PIDFD", "pidfd"),
+            (CloneFlags::SETTLS, "SETTLS", "tls"),
+            (CloneFlags::INTO_CGROUP, "INTO_CGROUP", "cgroup"),
+        ] {
+            if flags.contains(flag) && !implied.contains(flag) {
+                return Err(Error::usage(format!(
+                    "Linux::Clone::clone3: {name} needs {key}"
+                )));
+            }
+        }
+        let ctid = match flags.wants_child_tid() {
+            Some(flag) => Some(child_tid(
+                FUNCTION,
+                "child_tid",
+                flag,
+                child_tid_given.map(|given| given.referent().unwrap_or(given)),
+            )?),
+            None => None,
+        };
+        // the kernel wants none of a thread or of a sibling
+        let unsignalled = flags.intersects(CloneFlags::THREAD | CloneFlags::PARENT);
+        let exit_signal = exit_signal_given.unwrap_or(match unsignalled {
+            true => 0,
+            false => libc::SIGCHLD as u64,
+        });
+        Ok(CloneRequest {
+            code,
+            stack_size: stack_bytes,
+            flags,
+            ptid,
+            tls: tls_given,
+            ctid,
+            pidfd,
+            system_call: SystemCall::Clone3 {
+                exit_signal,
+                set_tid,
+                cgroup,
+            },
+        })
+    }
+}
+
+fn code(function: &str, arg: &Scalar) -> Result<Code, Error> {
+    arg.code()?.ok_or_else(|| {
+        Error::usage(format!(
+            "Linux::Clone::{function}: $coderef must be a CODE reference or the name of a defined \
+             sub, not {}",
+            arg.describe()
+        ))
+    })
+}
+
+fn refuse(function: &str, flags: CloneFlags) -> Result<(), Error> {
+    match flags.refusal() {
+        Some(refusal) => Err(Error::usage(format!("Linux::Clone::{function}: {refusal}"))),
+        None => Ok(()),
+    }
+}
+
+fn must_be_assignable(function: &str, name: &str, sv: &Scalar) -> Result<(), Error> {
+    match sv.assignable()? {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
+            "Linux::Clone::{function}: {name} cannot be assigned to: it is read-only or a glob ({})",
+            sv.describe()
+        ))),
+    }
+}
+
+/// A value of clone3's hash that is to be assigned to.
+fn variable(key: &str, value: &Scalar) -> Result<Scalar, Error> {
+    let Some(variable) = value.referent() else {
+        return Err(Error::usage(format!(
+            "Linux::Clone::clone3: {key} must be a reference to a scalar, not {}",
+            value.describe()
+        )));
+    };
+    must_be_assignable("clone3", key, &variable)?;
+    Ok(variable)
+}
+
+fn thread_ids(value: &Scalar) -> Result<Vec<libc::pid_t>, Error> {
+    let wrong = |what: &Scalar| {
+        Error::usage(format!(
+            "Linux::Clone::clone3: set_tid must be a reference to an array of thread ids, not {}",
+            what.describe()
+        ))
+    };
+    let elements = value.elements()?.ok_or_else(|| wrong(value))?;
+    let mut ids = Vec::with_capacity(elements.len());
+    for element in elements {
+        let id = element.number()?.integer();
+        let id = id.and_then(|id| libc::pid_t::try_from(id).ok());
+        ids.push(id.ok_or_else(|| wrong(&element))?);
+    }
+    Ok(ids)
 }
 
 impl CloneRequest {
@@ -108,10 +269,15 @@ impl CloneRequest {
     }
 }
 
-fn child_tid(flag: &str, arg: Option<Scalar>) -> Result<ChildTid, Error> {
+fn child_tid(
+    function: &str,
+    name: &str,
+    flag: &str,
+    arg: Option<Scalar>,
+) -> Result<ChildTid, Error> {
     let Some(ctid) = arg.filter(|ctid| !ctid.is_undef_constant()) else {
         return Err(Error::usage(format!(
-            "Linux::Clone::clone: {flag} needs $ctid"
+            "Linux::Clone::{function}: {flag} needs {name}"
         )));
     };
     match ctid.number()?.integer() {
@@ -120,27 +286,29 @@ fn child_tid(flag: &str, arg: Option<Scalar>) -> Result<ChildTid, Error> {
                 Ok(ChildTid::Address(address))
             }
             _ => Err(Error::usage(format!(
-                "Linux::Clone::clone: $ctid is no address of a word in memory: {}",
+                "Linux::Clone::{function}: {name} is no address of a word in memory: {}",
                 ctid.describe()
             ))),
         },
         _ if ctid.assignable()? => Ok(ChildTid::Variable(ctid)),
         _ => Err(Error::usage(format!(
-            "Linux::Clone::clone: $ctid is neither a variable nor an address: {}",
+            "Linux::Clone::{function}: {name} is neither a variable nor an address: {}",
             ctid.describe()
         ))),
     }
 }
 
 #[cfg(not(target_arch = "x86"))]
-fn tls(arg: Option<Scalar>) -> Result<Tls, Error> {
+fn tls(function: &str, name: &str, arg: Option<Scalar>) -> Result<Tls, Error> {
     let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
-        return Err(Error::usage("Linux::Clone::clone: SETTLS needs $tls"));
+        return Err(Error::usage(format!(
+            "Linux::Clone::{function}: SETTLS needs {name}"
+        )));
     };
     match tls.number()?.integer().map(usize::try_from) {
         Some(Ok(address)) if sys::is_mapped(address) => Ok(Tls(address)),
         _ => Err(Error::usage(format!(
-            "Linux::Clone::clone: $tls is no address in memory: {}",
+            "Linux::Clone::{function}: {name} is no address in memory: {}",
             tls.describe()
         ))),
     }
@@ -148,14 +316,16 @@ fn tls(arg: Option<Scalar>) -> Result<Tls, Error> {
 
 /// On i386 `$tls` is the bytes of a `struct user_desc` (set_thread_area(2)).
 #[cfg(target_arch = "x86")]
-fn tls(arg: Option<Scalar>) -> Result<Tls, Error> {
+fn tls(function: &str, name: &str, arg: Option<Scalar>) -> Result<Tls, Error> {
     let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
-        return Err(Error::usage("Linux::Clone::clone: SETTLS needs $tls"));
+        return Err(Error::usage(format!(
+            "Linux::Clone::{function}: SETTLS needs {name}"
+        )));
     };
     match tls.bytes()?.map(<[u8; 16]>::try_from) {
         Some(Ok(descriptor)) => Ok(Tls(descriptor)),
         _ => Err(Error::usage(format!(
-            "Linux::Clone::clone: $tls must be the 16 bytes of a struct user_desc, not {}",
+            "Linux::Clone::{function}: {name} must be the 16 bytes of a struct user_desc, not {}",
             tls.describe()
         ))),
     }
@@ -164,29 +334,30 @@ fn tls(arg: Option<Scalar>) -> Result<Tls, Error> {
 /// The flags of unshare: all 64 bits go to the kernel, negative numbers as perl's `|` makes
 /// them.
 pub(crate) fn unshare_flags(call: &Call<'_>) -> Result<u64, Error> {
-    flags("unshare", &call.arg(0))
+    bits("unshare", "$flags", &call.arg(0))
 }
 
-fn flags(function: &str, arg: &Scalar) -> Result<u64, Error> {
-    let bits = integer(function, "$flags", arg, arg.number()?)?;
+/// 64 bits; a negative number is what perl's `|` makes of the highest.
+fn bits(function: &str, name: &str, arg: &Scalar) -> Result<u64, Error> {
+    let bits = integer(function, name, arg, arg.number()?)?;
     u64::try_from(bits)
         .or_else(|_| i64::try_from(bits).map(|negative| negative as u64))
         .map_err(|_| {
             Error::usage(format!(
-                "Linux::Clone::{function}: $flags is out of range: {}",
+                "Linux::Clone::{function}: {name} is out of range: {}",
                 arg.describe()
             ))
         })
 }
 
-fn stack_size(arg: &Scalar) -> Result<usize, Error> {
+fn stack_size(function: &str, name: &str, arg: &Scalar) -> Result<usize, Error> {
     let size = match arg.number()? {
         Number::Undef => 0,
-        number => integer("clone", "$stacksize", arg, number)?,
+        number => integer(function, name, arg, number)?,
     };
     if size < 0 {
         return Err(Error::usage(format!(
-            "Linux::Clone::clone: $stacksize is negative: {size}"
+            "Linux::Clone::{function}: {name} is negative: {size}"
         )));
     }
     Ok(match usize::try_from(size) {

@@ -20,11 +20,11 @@ use std::time::Duration;
 use libc::{c_int, c_void, pid_t};
 use perlxs::{Call, MainEnd, Scalar, Shared, Start};
 
-use crate::args::{ChildTid, CloneRequest};
+use crate::args::{ChildTid, CloneRequest, SystemCall};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::stack::ChildStack;
-use crate::sys::{self, SharedWord, Tls};
+use crate::sys::{self, CloneArgs, SharedWord, Tls};
 
 /// The exit status of a child whose start failed on our side.
 const FAILED: c_int = 255;
@@ -114,7 +114,7 @@ pub(crate) fn start(
     if request.flags.contains(CloneFlags::VM) {
         return start_guest(&stack, call, request, errno);
     }
-    if sys::is_single_threaded() || !expendable(request.flags) {
+    if sys::is_single_threaded() || !expendable(request) {
         return start_copy(&stack, call, request, errno, None);
     }
     let word = SharedWord::new()?;
@@ -137,9 +137,14 @@ pub(crate) fn start(
 /// Whether a child may end and be replaced by another without harm: it must be the caller's own,
 /// send no signal that the caller may die of, and not be process 1 of a namespace that waits for
 /// one.
-fn expendable(flags: CloneFlags) -> bool {
+fn expendable(request: &CloneRequest) -> bool {
+    let flags = request.flags;
+    let exit_signal = match request.system_call {
+        SystemCall::Clone => flags.exit_signal(),
+        SystemCall::Clone3 { exit_signal, .. } => exit_signal,
+    };
     !flags.contains(CloneFlags::PARENT)
-        && matches!(flags.exit_signal(), 0 | libc::SIGCHLD)
+        && (exit_signal == 0 || exit_signal == libc::SIGCHLD as u64)
         && (flags.contains(CloneFlags::NEWPID) || !sys::next_child_changes_pid_namespace())
 }
 
@@ -206,27 +211,61 @@ unsafe fn clone_on(
     arg: *mut c_void,
     child_tid: *mut pid_t,
 ) -> Result<Started, Error> {
-    // The kernel stores the thread id or the pidfd here, as the flags say.
-    let mut stored: c_int = -1;
     let tls = request
         .tls
         .as_ref()
         .map_or(std::ptr::null_mut(), Tls::as_argument);
-    // SAFETY: as the caller says.
-    let pid = unsafe {
-        sys::clone(
-            entry,
-            stack.top(),
-            flags.as_int(),
-            arg,
-            &raw mut stored,
-            tls,
-            child_tid,
-        )?
+    // Where the kernel stores the descriptor; clone(2) has one place for that and for the id.
+    let mut pidfd: c_int = -1;
+    let mut parent_tid: c_int = -1;
+    let pid = match &request.system_call {
+        SystemCall::Clone => {
+            let stored = match flags.contains(CloneFlags::PIDFD) {
+                true => &raw mut pidfd,
+                false => &raw mut parent_tid,
+            };
+            // SAFETY: as the caller says.
+            unsafe {
+                sys::clone(
+                    entry,
+                    stack.top(),
+                    flags.as_int(),
+                    arg,
+                    stored,
+                    tls,
+                    child_tid,
+                )?
+            }
+        }
+        SystemCall::Clone3 {
+            exit_signal,
+            set_tid,
+            cgroup,
+        } => {
+            let (base, size) = stack.extent();
+            let mut args = CloneArgs {
+                flags: flags.bits(),
+                pidfd: &raw mut pidfd as u64,
+                child_tid: child_tid as u64,
+                parent_tid: &raw mut parent_tid as u64,
+                exit_signal: *exit_signal,
+                stack: base,
+                stack_size: size,
+                tls: tls as u64,
+                set_tid: set_tid.as_ptr() as u64,
+                set_tid_size: set_tid.len() as u64,
+                cgroup: *cgroup,
+            };
+            if set_tid.is_empty() {
+                args.set_tid = 0;
+            }
+            // SAFETY: as the caller says.
+            unsafe { sys::clone3(&mut args, entry, arg)? }
+        }
     };
     let pidfd = flags.contains(CloneFlags::PIDFD).then(|| {
         // SAFETY: with this flag the kernel has stored a new descriptor, and nobody else has it.
-        unsafe { OwnedFd::from_raw_fd(stored) }
+        unsafe { OwnedFd::from_raw_fd(pidfd) }
     });
     Ok(Started { pid, pidfd })
 }

@@ -64,6 +64,10 @@ bitflags! {
         const NEWTIME = bit(libc::CLONE_NEWTIME);
         /// Return a file descriptor for the child.
         const PIDFD = bit(libc::CLONE_PIDFD);
+        /// Reset the child's signal handlers to default (clone3 only, as what follows).
+        const CLEAR_SIGHAND = 1 << 32;
+        /// Start the child in a control group. (libc has these two as `int`, which is too small.)
+        const INTO_CGROUP = 1 << 33;
         /// The child's parent is the caller's.
         const PARENT = bit(libc::CLONE_PARENT);
         /// The mask of the exit signal.
@@ -78,8 +82,25 @@ const fn bit(flag: libc::c_int) -> u64 {
 }
 
 impl CloneFlags {
-    /// What clone(2) cannot be asked for, in words, or `None` if the kernel shall decide.
-    pub(crate) fn refusal(self) -> Option<String> {
+    /// What no kind of clone can be asked for here, in words, or `None` if the kernel shall decide.
+    pub(crate) fn refusal(self) -> Option<&'static str> {
+        if self.contains(Self::VM) && !self.contains(Self::VFORK) {
+            Some(
+                "VM without VFORK would run two processes in one interpreter at once; \
+                 use VM|VFORK, or leave VM out",
+            )
+        } else if self.contains(Self::VM | Self::SETTLS) {
+            Some(
+                "SETTLS with VM would give one interpreter two thread-local storages; \
+                 leave one of them out",
+            )
+        } else {
+            None
+        }
+    }
+
+    /// What the old system call cannot say, in words: it has 32 bits, and the exit signal in them.
+    pub(crate) fn old_refusal(self) -> Option<String> {
         let signal = self.bits() & CSIGNAL;
         if self.bits() >> 32 != 0 {
             Some(format!(
@@ -87,23 +108,14 @@ impl CloneFlags {
                 self.bits()
             ))
         } else if signal & Self::NEWTIME.bits() != 0 {
-            Some("clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare".into())
+            Some(
+                "clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare or clone3"
+                    .into(),
+            )
         } else if signal > LAST_SIGNAL {
             Some(format!(
                 "the exit signal in $flags is {signal}, but signals end at {LAST_SIGNAL}"
             ))
-        } else if self.contains(Self::VM) && !self.contains(Self::VFORK) {
-            Some(
-                "VM without VFORK would run two processes in one interpreter at once; \
-                 use VM|VFORK, or leave VM out"
-                    .into(),
-            )
-        } else if self.contains(Self::VM | Self::SETTLS) {
-            Some(
-                "SETTLS with VM would give one interpreter two thread-local storages; \
-                 leave one of them out"
-                    .into(),
-            )
         } else {
             None
         }
@@ -120,9 +132,9 @@ impl CloneFlags {
         }
     }
 
-    /// The signal that the parent gets when the child ends, or 0.
-    pub(crate) fn exit_signal(self) -> libc::c_int {
-        (self.bits() & CSIGNAL) as libc::c_int
+    /// The signal that the parent gets when the child ends, or 0, as clone(2) has it.
+    pub(crate) fn exit_signal(self) -> u64 {
+        self.bits() & CSIGNAL
     }
 
     /// As the old system call takes them: 32 bits in an `int`.

@@ -24,6 +24,15 @@ static CLONE: Xsub = Xsub::new(
 )
 .prototype(c"$$$;$$$");
 
+static CLONE3: Xsub = Xsub::new(
+    c"Linux::Clone::clone3",
+    c"coderef, \\%clone_args",
+    2,
+    Some(2),
+    xsub::clone3,
+)
+.prototype(c"$$");
+
 // The prototype is a list's, so that `unshare A | B` takes the whole expression.
 static UNSHARE: Xsub = Xsub::new(
     c"Linux::Clone::unshare",
@@ -51,7 +60,8 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(
 
 /// Every name that Perl sees.
 fn module() -> Module {
-    Module::new(c"Linux::Clone", VERSION, &[&CLONE, &UNSHARE]).constants(flags::constants())
+    Module::new(c"Linux::Clone", VERSION, &[&CLONE, &CLONE3, &UNSHARE])
+        .constants(flags::constants())
 }
 
 perlxs::boot!(boot_Linux__Clone, module);

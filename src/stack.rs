@@ -60,6 +60,15 @@ impl ChildStack {
         unsafe { self.mapping.base.add(Self::LEAST / 4) }
     }
 
+    /// The lowest address of the stack, above the guard page, and its length: clone3(2) wants it so.
+    pub(crate) fn extent(&self) -> (u64, u64) {
+        let page = sys::page_size();
+        (
+            (self.mapping.base as usize + page) as u64,
+            (self.mapping.len - page) as u64,
+        )
+    }
+
     /// The address above the stack, where it starts; a page boundary, so aligned for any
     /// architecture.
     pub(crate) fn top(&self) -> *mut c_void {

@@ -75,6 +75,100 @@ pub(crate) unsafe fn clone(
     }
 }
 
+/// `struct clone_args` of clone3(2), version 2 (Linux 5.7).
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct CloneArgs {
+    pub(crate) flags: u64,
+    pub(crate) pidfd: u64,
+    pub(crate) child_tid: u64,
+    pub(crate) parent_tid: u64,
+    pub(crate) exit_signal: u64,
+    pub(crate) stack: u64,
+    pub(crate) stack_size: u64,
+    pub(crate) tls: u64,
+    pub(crate) set_tid: u64,
+    pub(crate) set_tid_size: u64,
+    pub(crate) cgroup: u64,
+}
+
+/// clone3(2): starts a process that calls `entry(arg)`, which does not return, on the stack that
+/// `args` describe. Returns its process id.
+///
+/// On other architectures than x86-64 and aarch64 the child runs on its copy of the caller's
+/// stack.
+///
+/// # Safety
+/// As for [`clone`]; where the child cannot have a stack of its own, without VM.
+pub(crate) unsafe fn clone3(
+    args: &mut CloneArgs,
+    entry: extern "C" fn(*mut c_void) -> c_int,
+    arg: *mut c_void,
+) -> Result<pid_t, Error> {
+    let size = size_of::<CloneArgs>();
+    let outcome: isize;
+    // SAFETY: the kernel reads `args`. The child starts behind the system call, with all registers
+    // as they were but the result and the stack pointer; it calls `entry` and never comes here.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp", // the outermost frame
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => outcome,
+            in("rdi") &raw mut *args,
+            in("rsi") size,
+            in("r12") arg,
+            in("r13") entry,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr", // the outermost frame
+            "mov x30, xzr",
+            "mov x0, x20",
+            "blr x21",
+            "brk #1",
+            "2:",
+            in("x8") libc::SYS_clone3,
+            inlateout("x0") &raw mut *args => outcome,
+            in("x1") size,
+            in("x20") arg,
+            in("x21") entry,
+            lateout("x30") _,
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        args.stack = 0;
+        args.stack_size = 0;
+        // SAFETY: without a stack of its own the child returns here like a forked one.
+        outcome = unsafe { libc::syscall(libc::SYS_clone3, &raw mut *args, size) as isize };
+        if outcome == 0 {
+            entry(arg);
+            exit_now(255);
+        }
+        if outcome == -1 {
+            return Err(last_error());
+        }
+    }
+    match outcome {
+        pid @ 0.. => Ok(pid as pid_t),
+        error => Err(Error::Errno(-error as c_int)),
+    }
+}
+
 /// The thread-local storage of a child: what clone(2) takes for SETTLS.
 ///
 /// An address; on i386 the bytes of a `struct user_desc`.

@@ -35,22 +35,37 @@ fn unshare_by(call: &Call<'_>) -> Result<Value> {
 /// `$pid = clone $coderef, $stacksize, $flags[, $ptid, $tls, $ctid]`: the child's process id, or
 /// -1 with `$!` (clone(2)).
 pub(crate) fn clone(call: &Call<'_>) -> Result<Value> {
+    start(call, CloneRequest::from_args)
+}
+
+/// `$pid = clone3 $coderef, \%clone_args`: the child's process id, or -1 with `$!` (clone3(2)).
+pub(crate) fn clone3(call: &Call<'_>) -> Result<Value> {
+    start(call, CloneRequest::from_clone_args)
+}
+
+fn start(
+    call: &Call<'_>,
+    read: fn(&Call<'_>) -> core::result::Result<CloneRequest, Error>,
+) -> Result<Value> {
     let errno = sys::errno();
     answer(|| {
-        let request = CloneRequest::from_args(call)?;
+        let request = read(call)?;
         let child = child::start(call, &request, errno)?;
-        if let Some(ptid) = &request.ptid {
-            match child.pidfd {
-                None => ptid.set(child.pid)?,
-                Some(pidfd) => {
-                    ptid.set(pidfd.as_raw_fd())?;
-                    // the caller's from here on
-                    let _ = pidfd.into_raw_fd();
-                }
-            }
+        // with the old call a descriptor takes the place of the thread id
+        let (pidfd, ptid) = match (&request.pidfd, &request.ptid) {
+            (None, Some(ptid)) if child.pidfd.is_some() => (Some(ptid), None),
+            (pidfd, ptid) => (pidfd.as_ref(), ptid.as_ref()),
+        };
+        if let Some(ptid) = ptid {
+            ptid.set(child.pid)?;
         }
         if let Some(ctid) = request.cleared_in_parent() {
             ctid.set(0)?;
+        }
+        if let (Some(variable), Some(pidfd)) = (pidfd, child.pidfd) {
+            variable.set(pidfd.as_raw_fd())?;
+            // the caller's from here on
+            let _ = pidfd.into_raw_fd();
         }
         Ok(child.pid)
     })

@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use CloneTest;
 use B ();
+no warnings 'portable';
 
 my %values = (
     CSIGNAL        => 0x000000ff,
@@ -34,6 +35,8 @@ my %values = (
     NEWPID         => 0x20000000,
     NEWNET         => 0x40000000,
     IO             => 0x80000000,
+    CLEAR_SIGHAND  => 0x100000000,
+    INTO_CGROUP    => 0x200000000,
 );
 no strict 'refs';
 for my $name (sort keys %values) {
@@ -62,10 +65,10 @@ ok !(grep { $_ eq 'entersub' || $_ eq 'bit_or' } @ops), "constants are folded (@
 }
 {
     package Some;
-    eval 'use Linux::Clone qw(clone unshare :flags); 1' or die $@;
+    eval 'use Linux::Clone qw(clone clone3 unshare :flags); 1' or die $@;
     package main;
     my %expected = map { ($_ eq 'CSIGNAL' ? $_ : "CLONE_$_") => $values{$_} } keys %values;
-    is_deeply [ sort grep { $_ ne 'BEGIN' } keys %Some:: ], [ sort qw(clone unshare), keys %expected ],
+    is_deeply [ sort grep { $_ ne 'BEGIN' } keys %Some:: ], [ sort qw(clone clone3 unshare), keys %expected ],
         'on request: the functions, and the flags under the names of clone(2)';
     is_deeply { map { $_ => &{"Some::$_"}() } keys %expected }, \%expected, 'with their values';
     is prototype('Some::CLONE_NEWNS'), '', 'and their prototype';

@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use CloneTest;
 use Linux::Clone qw(:flags);
+use Config;
 use Pod::Checker ();
 use POSIX qw(EPERM SIGCHLD);
 
@@ -104,6 +105,8 @@ my %recipes = (
     },
     'A program with its input and output redirected' =>
         { flags => 0, output => qr/\Ait wrote: HELLO\nexit status 3\nno such program: 127\n\z/ },
+    'Both a pidfd and a thread id' => { flags => 0, output => qr/\Aone process, one thread\nkilled by a signal\n\z/ },
+    q(The child's own id) => { flags => CLONE_NEWUSER | CLONE_NEWPID, output => qr/\Ainside I am 1\noutside it was another\n\z/ },
     'A pidfd'                    => { flags => 0, pidfd => 1, output => qr/\Ait has ended\nexit status 5\n\z/ },
     'A private /tmp'             => {
         flags  => CLONE_NEWNS,
@@ -169,7 +172,13 @@ sub clone_with {
     return sub { &Linux::Clone::clone(@arguments) };
 }
 
+sub clone3_with {
+    my ($arguments) = @_;
+    return sub { Linux::Clone::clone3(\&nothing, $arguments) };
+}
+
 my $clone = 'Linux::Clone::clone';
+my $clone3 = 'Linux::Clone::clone3';
 my $unshare = 'Linux::Clone::unshare';
 sub nothing { 0 }
 my $code = \&nothing;
@@ -188,11 +197,27 @@ my %messages = (
     "$unshare: \$flags is out of range: %s"   => [ sub { Linux::Clone::unshare(1e30) } ],
     "$clone: \$flags has bits above the 32 that clone(2) reads: %#x" => [ map { clone_with($code, 0, $_) } 1 << 32, -1 ],
     "$clone: the exit signal in \$flags is %d, but signals end at 64" => [ clone_with($code, 0, 65) ],
-    "$clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare" => [ clone_with($code, 0, CLONE_NEWTIME) ],
+    "$clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare or clone3" => [ clone_with($code, 0, CLONE_NEWTIME) ],
     "$clone: VM without VFORK would run two processes in one interpreter at once; use VM|VFORK, or leave VM out" =>
         [ clone_with($code, 0, CLONE_VM | SIGCHLD) ],
-    "$clone: %s is not implemented" =>
-        [ map { clone_with($code, 0, $_ | SIGCHLD) } CLONE_SETTLS, CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID ],
+    "$clone: SETTLS with VM would give one interpreter two thread-local storages; leave one of them out" =>
+        [ clone_with($code, 0, CLONE_SETTLS | CLONE_VM | CLONE_VFORK | SIGCHLD, undef, 4096) ],
+    "$clone: SETTLS needs \$tls" => [ clone_with($code, 0, CLONE_SETTLS | SIGCHLD) ],
+    "$clone: \$tls is no address in memory: %s" =>
+        $Config{archname} =~ /^i[3-6]86/ ? [] : [ map { clone_with($code, 0, CLONE_SETTLS | SIGCHLD, undef, $_) } 'x', 0, [] ],
+    "$clone: \$tls must be the 16 bytes of a struct user_desc, not %s" =>
+        $Config{archname} =~ /^i[3-6]86/ ? [ clone_with($code, 0, CLONE_SETTLS | SIGCHLD, undef, 'x') ] : [],
+    "$clone: %s needs \$ctid" => [ map { clone_with($code, 0, $_ | SIGCHLD) } CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID ],
+    "$clone: \$ctid is no address of a word in memory: %s" =>
+        [ map { my $address = $_; sub { Linux::Clone::clone($code, 0, CLONE_CHILD_SETTID | SIGCHLD, undef, undef, $address) } } 1 << 40, 1 << 62 ],
+    "$clone: \$ctid is neither a variable nor an address: %s" =>
+        [ sub { Linux::Clone::clone($code, 0, CLONE_CHILD_SETTID | SIGCHLD, undef, undef, 'x') } ],
+    "$clone3: the second argument must be a reference to a hash, not %s" => [ map { clone3_with($_) } undef, 5, [] ],
+    qq{$clone3: there is no "%s" in struct clone_args} => [ clone3_with({ flag => 0 }) ],
+    "$clone3: %s must be a reference to a scalar, not %s" => [ map { clone3_with({ $_ => 5 }) } qw(pidfd parent_tid) ],
+    "$clone3: set_tid must be a reference to an array of thread ids, not %s" => [ map { clone3_with({ set_tid => $_ }) } 5, ['x'] ],
+    "$clone3: %s needs %s" => [ map { clone3_with({ flags => $_ }) } CLONE_PIDFD, CLONE_SETTLS, CLONE_INTO_CGROUP, CLONE_CHILD_SETTID ],
+    "Usage: $clone3(coderef, \\%clone_args)" => [ sub { &Linux::Clone::clone3($code) } ],
     "$clone: \$ptid cannot be assigned to: it is read-only or a glob (%s)" => [ sub { Linux::Clone::clone($code, 0, SIGCHLD, 5) } ],
     "$clone: PIDFD needs \$ptid: it receives the descriptor" => [ clone_with($code, 0, CLONE_PIDFD | SIGCHLD) ],
     "Usage: $clone(coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef)" =>
@@ -236,7 +261,7 @@ for my $source ('args', 'flags') {
         my $message = $text =~ s/^Linux::Clone::\S+: //r;
         next if $message =~ /^\{\w+\}$/;
         my $pattern = join '.+', map { quotemeta } split /\{[^}]*\}/, $message, -1;
-        push @missing, $text if !grep { /^Linux::Clone::(?:clone|unshare): $pattern$/ } @items;
+        push @missing, $text if !grep { /^Linux::Clone::(?:clone3?|unshare): $pattern$/ } @items;
     }
     is_deeply \@missing, [], "each message of src/$source.rs is in the manual";
 }

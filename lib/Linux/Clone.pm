@@ -9,7 +9,7 @@ require XSLoader;
 XSLoader::load('Linux::Clone', $VERSION);
 
 # Nothing by default. The constants are exported under their names in clone(2).
-our @EXPORT_OK   = (qw(clone unshare), grep { /^(?:CLONE_|CSIGNAL$)/ } keys %Linux::Clone::);
+our @EXPORT_OK   = (qw(clone clone3 unshare), grep { /^(?:CLONE_|CSIGNAL$)/ } keys %Linux::Clone::);
 our %EXPORT_TAGS = (flags => [ grep { /^C[A-Z]/ } @EXPORT_OK ]);
 
 sub import {
@@ -121,10 +121,25 @@ element, a tied scalar. In the child it stays as it was. A literal C<undef>
 stands for an argument that is not given. If a tied scalar dies while it
 stores, clone dies with it, but the child runs already.
 
-=item $tls, $ctid
+=item $tls
 
-For SETTLS, CHILD_SETTID and CHILD_CLEARTID, which are not implemented. The
-two arguments are accepted and ignored.
+With SETTLS: what the architecture wants as the child's thread-local storage.
+That is an address, as an integer; on i386 the 16 bytes of a C<struct
+user_desc> (set_thread_area(2)). It is for C libraries, or for who takes their
+place: the child runs perl with it.
+
+=item $ctid
+
+With CHILD_SETTID or CHILD_CLEARTID: where the child's thread id stands. It is
+a variable, which is assigned to in the child; or the address of a word, to
+which the kernel writes. An integer above 4,194,304, the largest thread id, is
+taken for an address; it must be of memory, and divisible by four.
+
+CHILD_SETTID gives a variable its value before the coderef runs. A copy's
+variable is the copy's own; in shared memory it is the parent's, too.
+CHILD_CLEARTID sets it to 0 in the parent, if that shares the memory, when the
+child has ended or called exec. At an address the kernel does that, and wakes
+who sleeps there in futex(2); but only if somebody shares the child's memory.
 
 =back
 
@@ -137,6 +152,77 @@ C<$stacksize> or C<$flags> is not an integer or out of range, if C<$ptid> is
 read-only or missing where PIDFD needs it, and if C<$flags> asks for something
 that cannot work. L</DIAGNOSTICS> has every message; L</Errors> explains
 C<$!>.
+
+=head2 clone3
+
+    $pid = clone3 $coderef, {
+        flags       => $flags,
+        exit_signal => $signal,
+        stack_size  => $bytes,
+        pidfd       => \my $pidfd,
+        parent_tid  => \my $ptid,
+        child_tid   => \my $ctid,
+        tls         => $address,
+        set_tid     => [ $tid, ... ],
+        cgroup      => $fd,
+    };
+
+Starts a child as clone does, by the system call clone3(2), Linux 5.3. The
+keys are the members of its C<struct clone_args>, and all of them are
+optional.
+
+=over 4
+
+=item flags
+
+L</FLAGS> without an exit signal, 64 bits. With CLEAR_SIGHAND, INTO_CGROUP and
+NEWTIME, which clone does not have. Unknown bits go to the kernel.
+
+=item exit_signal
+
+A signal number, or 0. SIGCHLD if not given, but 0 with THREAD and PARENT,
+which cannot have one.
+
+=item stack_size
+
+As clone's C<$stacksize>.
+
+=item pidfd
+
+A reference to a scalar that receives a descriptor of the child, close-on-exec
+and the caller's. Sets PIDFD.
+
+=item parent_tid
+
+A reference to a scalar that receives the child's thread id in the parent.
+Sets PARENT_SETTID.
+
+=item child_tid
+
+As clone's C<$ctid>: a reference to a scalar, or an address. Sets CHILD_SETTID,
+unless CHILD_CLEARTID is given.
+
+=item tls
+
+As clone's C<$tls>. Sets SETTLS.
+
+=item set_tid
+
+A reference to an array of the thread ids that the child is to have, in its own
+PID namespace first and then in those above. Linux 5.5. Needs
+CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the namespaces.
+
+=item cgroup
+
+A descriptor of the directory of a control group (version 2), in which the
+child starts. Linux 5.7. Sets INTO_CGROUP.
+
+=back
+
+clone3 returns the child's process id, or -1 with C<$!>. Where the kernel, or a
+filter, has no clone3 for you that is ENOSYS or EPERM; nothing else is tried
+in its place, and clone always uses the old system call. It croaks as clone
+does, and for a key that there is not.
 
 =head2 unshare
 
@@ -177,8 +263,13 @@ NEWUSER, THREAD, SIGHAND or VM in a process with several threads.
 
 =item EMFILE, ENFILE
 
-clone: no descriptor is left for PIDFD; the process, or the system, has too
-many open.
+clone, clone3: no descriptor is left for PIDFD; the process, or the system, has
+too many open.
+
+=item EBADF, EBUSY, EEXIST
+
+clone3: C<cgroup> is no descriptor of a control group, or of one that takes no
+processes; a thread id of C<set_tid> is taken.
 
 =item ENOMEM
 
@@ -260,9 +351,9 @@ Linux 4.6, unshare (4.6). See cgroup_namespaces(7).
 
 =item NEWTIME
 
-A new time namespace: offsets of the monotonic and the boot-time clock. Only
-unshare, since Linux 5.6; it moves the caller's later children, not the
-caller. Its bit lies in CSIGNAL, so clone croaks. See time_namespaces(7).
+A new time namespace: offsets of the monotonic and the boot-time clock. Linux
+5.6, unshare (5.6; moves the caller's later children, not the caller) and
+clone3. Its bit lies in CSIGNAL, so clone croaks. See time_namespaces(7).
 
 =back
 
@@ -340,6 +431,16 @@ C<$ptid>, which must be given, receives a descriptor of the child: see
 pidfd_open(2). It has the close-on-exec flag. Linux 5.2. Not with
 PARENT_SETTID or DETACHED; with THREAD only in recent kernels.
 
+=item INTO_CGROUP
+
+Start the child in a control group. clone3 only: its key C<cgroup> sets it.
+Linux 5.7.
+
+=item CLEAR_SIGHAND
+
+Handlers that are functions are reset to default in the child, as by exec; what
+C<%SIG> says there does not change. clone3 only. Linux 5.5. Not with SIGHAND.
+
 =item PARENT_SETTID
 
 C<$ptid> receives the child's thread id. Linux 2.5.49. Not with PIDFD. The
@@ -373,19 +474,16 @@ A tracer cannot force PTRACE on this child. Linux 2.5.46.
 
 =item SETTLS
 
-Set the child's thread-local storage to C<$tls>. Linux 2.5.32. Not
-implemented: clone croaks.
+Set the child's thread-local storage to C<$tls>. Linux 2.5.32. Not with VM.
 
 =item CHILD_SETTID
 
 Store the child's thread id in the child's memory at C<$ctid>. Linux 2.5.49.
-Not implemented: clone croaks.
 
 =item CHILD_CLEARTID
 
-Clear the thread id at C<$ctid> in the child's memory when the child ends, and
-wake who waits there with futex(2). Linux 2.5.49. Not implemented: clone
-croaks.
+Clear the thread id at C<$ctid> in the child's memory when the child lets go of
+that, and wake who waits there with futex(2). Linux 2.5.49.
 
 =item DETACHED
 
@@ -669,15 +767,31 @@ a word.
 
 The low byte of C<$flags> is the exit signal.
 
-=item Linux::Clone::clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare
+=item Linux::Clone::clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare or clone3
 
 =item Linux::Clone::clone: VM without VFORK would run two processes in one interpreter at once; use VM|VFORK, or leave VM out
 
 See L</SHARED MEMORY>.
 
-=item Linux::Clone::clone: %s is not implemented
+=item Linux::Clone::clone: SETTLS with VM would give one interpreter two thread-local storages; leave one of them out
 
-SETTLS, CHILD_SETTID or CHILD_CLEARTID.
+=item Linux::Clone::clone: SETTLS needs $tls
+
+=item Linux::Clone::clone: $tls is no address in memory: %s
+
+=item Linux::Clone::clone: $tls must be the 16 bytes of a struct user_desc, not %s
+
+The last one on i386 only.
+
+=item Linux::Clone::clone: %s needs $ctid
+
+CHILD_SETTID or CHILD_CLEARTID.
+
+=item Linux::Clone::clone: $ctid is no address of a word in memory: %s
+
+=item Linux::Clone::clone: $ctid is neither a variable nor an address: %s
+
+See L</clone> for what it may be.
 
 =item Linux::Clone::clone: $ptid cannot be assigned to: it is read-only or a glob (%s)
 
@@ -685,6 +799,21 @@ A constant or a literal stands where clone wants to store the thread id. A
 variable whose magic refuses, like C<$1>, croaks with perl's own message.
 
 =item Linux::Clone::clone: PIDFD needs $ptid: it receives the descriptor
+
+=item Linux::Clone::clone3: the second argument must be a reference to a hash, not %s
+
+=item Linux::Clone::clone3: there is no "%s" in struct clone_args
+
+=item Linux::Clone::clone3: %s must be a reference to a scalar, not %s
+
+=item Linux::Clone::clone3: set_tid must be a reference to an array of thread ids, not %s
+
+=item Linux::Clone::clone3: %s needs %s
+
+A flag is given without the key that has its value. clone3 has the messages of
+clone, too, with the key in the place of the variable.
+
+=item Usage: Linux::Clone::clone3(coderef, \%clone_args)
 
 =item Usage: Linux::Clone::clone(coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef)
 
@@ -1048,6 +1177,55 @@ into an event loop, and its number is not reused as process ids are.
     waitpid $pid, 0;
     print "exit status ", $? >> 8, "\n";
 
+=head2 Both a pidfd and a thread id
+
+clone3 has a place for each. And with CLEAR_SIGHAND the kernel resets signal
+handlers.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+
+    local $SIG{USR1} = sub { print "not in the child\n" };
+
+    my $pid = Linux::Clone::clone3 sub {
+        kill USR1 => $$;
+        return 0;
+    }, {
+        flags      => Linux::Clone::CLEAR_SIGHAND,
+        pidfd      => \my $pidfd,
+        parent_tid => \my $tid,
+    };
+    die "clone3: $!\n" if $pid == -1;
+
+    print "one process, one thread\n" if $pid == $tid;
+    my $ready = '';
+    vec($ready, $pidfd, 1) = 1;
+    select $ready, undef, undef, 30;
+    waitpid $pid, 0;
+    print "killed by a signal\n" if $? & 127;
+
+=head2 The child's own id
+
+In a new PID namespace the child is process 1, whatever its parent calls it.
+
+    use strict;
+    use warnings;
+    use Linux::Clone;
+    use POSIX qw(SIGCHLD);
+
+    my ($outside, $inside);
+    my $flags = Linux::Clone::NEWUSER | Linux::Clone::NEWPID
+        | Linux::Clone::CHILD_SETTID;
+    my $pid = Linux::Clone::clone sub {
+        print "inside I am $inside\n";
+        return 0;
+    }, 0, $flags | SIGCHLD, $outside, undef, $inside;
+    die "clone: $!\n" if $pid == -1;
+
+    waitpid $pid, 0;
+    print "outside it was another\n" if $outside != 1;
+
 =head2 A private /tmp
 
 This one needs root. Many systems share mounts among namespaces, so that
@@ -1084,8 +1262,8 @@ C<unshare(A | B)>. 1.3 has this too.
 =item *
 
 VM without VFORK croaks, where 0.01 let both processes loose on one
-interpreter. VM with VFORK works. SETTLS, CHILD_SETTID and CHILD_CLEARTID
-croak as not implemented.
+interpreter. VM with VFORK works, and so do SETTLS, PARENT_SETTID,
+CHILD_SETTID and CHILD_CLEARTID.
 
 =item *
 
@@ -1110,8 +1288,8 @@ first, and signals are blocked meanwhile.
 
 =item *
 
-New are NEWCGROUP, NEWTIME, PIDFD, PARENT and CSIGNAL, and that functions and
-flags can be imported.
+New are clone3, NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP
+and CSIGNAL, and that functions and flags can be imported.
 
 =back
 

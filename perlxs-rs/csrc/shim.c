@@ -538,6 +538,79 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     return S_guard(aTHX_ S_set, &s, error);
 }
 
+struct items {
+    SV *sv;
+    int kind;
+    SV **out;
+};
+
+static void S_items(pTHX_ void *arg)
+{
+    struct items *const it = (struct items *)arg;
+    SV *const sv = it->sv;
+    AV *items;
+
+    *it->out = NULL;
+    SvGETMAGIC(sv);
+    if (!SvROK(sv) || SvOBJECT(SvRV(sv))
+        || SvTYPE(SvRV(sv)) != (it->kind == PERLXS_ITEMS_HASH ? SVt_PVHV : SVt_PVAV))
+        return;
+    items = (AV *)sv_2mortal((SV *)newAV());
+    if (it->kind == PERLXS_ITEMS_HASH) {
+        HV *const hv = (HV *)SvRV(sv);
+        HE *entry;
+
+        hv_iterinit(hv);
+        while ((entry = hv_iternext(hv))) {
+            av_push(items, newSVsv(hv_iterkeysv(entry)));
+            av_push(items, SvREFCNT_inc_NN(hv_iterval(hv, entry)));
+        }
+    }
+    else {
+        AV *const av = (AV *)SvRV(sv);
+        const SSize_t last = av_len(av);
+        SSize_t i;
+
+        for (i = 0; i <= last; i++) {
+            SV **const element = av_fetch(av, i, 0);
+
+            av_push(items, element ? SvREFCNT_inc_NN(*element) : newSV(0));
+        }
+    }
+    *it->out = SvREFCNT_inc_simple_NN((SV *)items);
+}
+
+int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error)
+{
+    dINTERP;
+    struct items it;
+
+    it.sv = sv;
+    it.kind = kind;
+    it.out = out;
+    return S_guard(aTHX_ S_items, &it, error);
+}
+
+size_t perlxs_av_len(perlxs_interp *interp, SV *av)
+{
+    dINTERP;
+    return (size_t)(av_len((AV *)av) + 1);
+}
+
+SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i)
+{
+    dINTERP;
+    return *av_fetch((AV *)av, (SSize_t)i, 0);
+}
+
+SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    if (!SvROK(sv) || SvOBJECT(SvRV(sv)) || SvTYPE(SvRV(sv)) > SVt_PVLV || SvROK(SvRV(sv)))
+        return NULL;
+    return SvREFCNT_inc_simple_NN(SvRV(sv));
+}
+
 struct describe {
     SV *sv;
     SV *text;

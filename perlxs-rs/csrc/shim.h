@@ -121,6 +121,16 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **err
 const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
 
+/* `*out`: an owned AV of what an array or hash that `sv` refers to holds: the elements themselves,
+ * or each key and value in turn. NULL if `sv` refers to none, or to an object. */
+#define PERLXS_ITEMS_ARRAY 0
+#define PERLXS_ITEMS_HASH 1
+int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
+size_t perlxs_av_len(perlxs_interp *interp, SV *av);
+SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i);
+/* The scalar that `sv` is a reference to, owned; NULL if it is none, or to an object. */
+SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
+
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 

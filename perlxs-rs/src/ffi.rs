@@ -122,6 +122,9 @@ pub struct Start {
 pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
 
+pub const ITEMS_ARRAY: c_int = 0;
+pub const ITEMS_HASH: c_int = 1;
+
 unsafe extern "C" {
     pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
@@ -166,6 +169,16 @@ unsafe extern "C" {
         value: *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+    pub fn perlxs_sv_items(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        kind: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_av_len(interp: *mut Interp, av: *mut Sv) -> usize;
+    pub fn perlxs_av_get(interp: *mut Interp, av: *mut Sv, i: usize) -> *mut Sv;
+    pub fn perlxs_sv_referent(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
 
     // ---- code ----

@@ -191,6 +191,59 @@ impl Scalar {
         })))
     }
 
+    /// The elements of the array that this refers to, not copies; `None` if it is no reference to
+    /// an array, or to one that is an object.
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    pub fn elements(&self) -> Result<Option<Vec<Scalar>>> {
+        self.items(ffi::ITEMS_ARRAY)
+    }
+
+    /// The keys and values of the hash that this refers to, in perl's order; the values are not
+    /// copies. `None` if it is no reference to a hash, or to one that is an object.
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    pub fn entries(&self) -> Result<Option<Vec<(String, Scalar)>>> {
+        let Some(items) = self.items(ffi::ITEMS_HASH)? else {
+            return Ok(None);
+        };
+        items
+            .chunks_exact(2)
+            .map(|entry| Ok((entry[0].text()?.unwrap_or_default(), entry[1].clone())))
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    fn items(&self, kind: i32) -> Result<Option<Vec<Scalar>>> {
+        let mut out = ptr::null_mut();
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
+            unsafe { ffi::perlxs_sv_items(self.perl.raw(), self.raw(), kind, &mut out, error) }
+        })?;
+        if out.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the shim stored an owned array of live scalars.
+        unsafe {
+            let array = Scalar::from_owned(self.perl, out);
+            let perl = self.perl.raw();
+            let items = (0..ffi::perlxs_av_len(perl, array.raw()))
+                .map(|i| Self::from_borrowed(self.perl, ffi::perlxs_av_get(perl, array.raw(), i)))
+                .collect();
+            Ok(Some(items))
+        }
+    }
+
+    /// The scalar that this is a reference to, as in `\my $x`; `None` if it is none, or refers to
+    /// an object or to another reference. Runs no magic.
+    pub fn referent(&self) -> Option<Scalar> {
+        // SAFETY: a live scalar of this interpreter; what the shim returns is owned.
+        unsafe {
+            let sv = ffi::perlxs_sv_referent(self.perl.raw(), self.raw());
+            NonNull::new(sv).map(|sv| Self::from_owned(self.perl, sv.as_ptr()))
+        }
+    }
+
     /// Assigns `value`, as perl's `=` does, set magic included (perlapi: `sv_setsv_mg`).
     ///
     /// Returns `Err` if the scalar is read-only, or if a tie method dies or exits.
