@@ -199,8 +199,8 @@ Sets PARENT_SETTID.
 
 =item child_tid
 
-As clone's C<$ctid>: a reference to a scalar, or an address. Sets CHILD_SETTID,
-unless CHILD_CLEARTID is given.
+As clone's C<$ctid>: a reference to a scalar, or an address. Sets
+CHILD_SETTID, unless CHILD_CLEARTID is given.
 
 =item tls
 
