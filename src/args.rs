@@ -49,7 +49,7 @@ pub(crate) enum ChildTid {
     Address(usize),
 }
 
-/// The largest thread id that Linux gives (PID_MAX_LIMIT): a larger number in `$ctid` is an address.
+/// The largest thread id that Linux gives (PID_MAX_LIMIT): a larger `$ctid` is an address.
 const LARGEST_TID: i128 = 1 << 22;
 
 impl CloneRequest {
@@ -217,7 +217,8 @@ fn must_be_assignable(function: &str, name: &str, sv: &Scalar) -> Result<(), Err
     match sv.assignable()? {
         true => Ok(()),
         false => Err(Error::usage(format!(
-            "Linux::Clone::{function}: {name} cannot be assigned to: it is read-only or a glob ({})",
+            "Linux::Clone::{function}: {name} cannot be assigned to: it is read-only or a glob \
+             ({})",
             sv.describe()
         ))),
     }

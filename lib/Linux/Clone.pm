@@ -208,8 +208,8 @@ As clone's C<$tls>. Sets SETTLS.
 
 =item set_tid
 
-A reference to an array of the thread ids that the child is to have, in its own
-PID namespace first and then in those above. Linux 5.5. Needs
+A reference to an array of the thread ids that the child is to have, in its
+own PID namespace first and then in those above. Linux 5.5. Needs
 CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the namespaces.
 
 =item cgroup

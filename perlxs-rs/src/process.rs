@@ -14,8 +14,8 @@ pub struct Start<'a> {
     pub errno: c_int,
     /// What is assigned to a scalar before the code runs. If that dies, it is as if the code did.
     pub assign: Option<(&'a Scalar, i64)>,
-    /// For [`Call::run_main`]: called if the code exits or dies, after its own scopes are left and before those of the
-    /// copied callers, whose handles perl closes then.
+    /// For [`Call::run_main`]: called if the code exits or dies, after its own scopes are left and
+    /// before those of the copied callers, whose handles perl closes then.
     pub on_exit: Option<extern "C" fn()>,
 }
 
@@ -89,10 +89,10 @@ impl Shared<'_, '_> {
     /// Runs `code` as the main program of a process that shares this one's memory, and returns
     /// its exit status; the process must end with it, without running anything of perl.
     ///
-    /// It is called without arguments in scalar context. The value it
-    /// returns, evaluated once, is the exit status (its low eight bits; undef is 0). A die is
-    /// reported as perl reports an uncaught one, with perl's status for it. Output is flushed.
-    /// END blocks and global destruction do not run: they are the parent's.
+    /// It is called without arguments in scalar context. The value it returns, evaluated once, is
+    /// the exit status (its low eight bits; undef is 0). A die is reported as perl reports an
+    /// uncaught one, with perl's status for it. Output is flushed. END blocks and global
+    /// destruction do not run: they are the parent's.
     ///
     /// Signal handlers that are functions are replaced by the default, and the mask is the one
     /// that the call found; a signal whose default is to end the process does so at the next
