@@ -27,6 +27,10 @@
 #define TARGu(u, do_taint) sv_setuv_mg(TARG, u)
 #endif
 
+#ifndef G_LIST
+#define G_LIST G_ARRAY /* before perl 5.36 */
+#endif
+
 /* ---- containment ---- */
 
 typedef void (*guarded)(pTHX_ void *);
@@ -150,6 +154,12 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
     call->held = held;
 }
 
+int perlxs_call_wants_list(perlxs_interp *interp)
+{
+    dINTERP;
+    return GIMME_V == G_LIST;
+}
+
 /* Undoes perlxs_call_hold. Returns how perl is leaving, or 0. */
 static int S_release(pTHX_ perlxs_call *call)
 {
@@ -211,6 +221,15 @@ static XSPROTO(S_entry)
         EXTEND(SP, 1);
     if (call.returns == PERLXS_RETURN_SV)
         PUSHs(sv_2mortal(call.sv));
+    else if (call.returns == PERLXS_RETURN_LIST) {
+        AV *const list = (AV *)sv_2mortal(call.sv);
+        const SSize_t count = av_len(list) + 1;
+        SSize_t i;
+
+        EXTEND(SP, count);
+        for (i = 0; i < count; i++)
+            PUSHs(sv_2mortal(SvREFCNT_inc_simple_NN(AvARRAY(list)[i])));
+    }
     else if (call.returns == PERLXS_RETURN_UNDEF)
         PUSHs(&PL_sv_undef);
     else {
@@ -368,6 +387,18 @@ void perlxs_sv_dec(perlxs_interp *interp, SV *sv)
         if (S_guard(aTHX_ S_dec, sv, &error) == PERLXS_DIED)
             SvREFCNT_dec(error);
     }
+}
+
+SV *perlxs_list_new(perlxs_interp *interp)
+{
+    dINTERP;
+    return (SV *)newAV();
+}
+
+void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned)
+{
+    dINTERP;
+    av_push((AV *)list, owned);
 }
 
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
@@ -611,6 +642,103 @@ SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv)
     return SvREFCNT_inc_simple_NN(SvRV(sv));
 }
 
+struct copy {
+    SV *sv;
+    SV **out;
+};
+
+static void S_copy(pTHX_ void *arg)
+{
+    struct copy *const c = (struct copy *)arg;
+    *c->out = newSVsv(c->sv);
+}
+
+int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error)
+{
+    dINTERP;
+    struct copy c;
+
+    c.sv = sv;
+    c.out = out;
+    return S_guard(aTHX_ S_copy, &c, error);
+}
+
+struct handle {
+    SV *sv;
+    int *is_handle;
+    int *fd;
+};
+
+/* As pp_fileno: a tied handle is asked by its FILENO. */
+static int S_handle_fileno(pTHX_ IO *io)
+{
+    const MAGIC *mg;
+
+    if (SvRMAGICAL(io) && (mg = mg_find((SV *)io, PERL_MAGIC_tiedscalar))) {
+        SV *result;
+        int fd;
+        dSP;
+
+        ENTER;
+        SAVETMPS;
+        PUSHMARK(SP);
+        XPUSHs(SvTIED_obj((SV *)io, mg));
+        PUTBACK;
+        call_method("FILENO", G_SCALAR);
+        SPAGAIN;
+        result = POPs;
+        PUTBACK;
+        SvGETMAGIC(result);
+        fd = SvOK(result) ? (int)SvIV_nomg(result) : -1;
+        FREETMPS;
+        LEAVE;
+        return fd;
+    }
+    if (IoDIRP(io))
+        return dirfd(IoDIRP(io));
+    return IoIFP(io) ? PerlIO_fileno(IoIFP(io)) : -1;
+}
+
+static void S_fileno(pTHX_ void *arg)
+{
+    struct handle *const h = (struct handle *)arg;
+    SV *sv = h->sv;
+    IO *io = NULL;
+
+    SvGETMAGIC(sv);
+    if (SvROK(sv)) {
+        if (SvAMAGIC(sv))
+            sv = amagic_deref_call(sv, to_gv_amg);
+        sv = SvRV(sv);
+    }
+    *h->is_handle = 1;
+    if (SvTYPE(sv) == SVt_PVIO)
+        io = (IO *)sv;
+    else if (isGV_with_GP(sv))
+        io = GvIO((GV *)sv);
+    else {
+        GV *gv = NULL;
+
+        if (sv == h->sv && SvPOK(sv) && SvCUR(sv) > 0 && !looks_like_number(sv))
+            gv = gv_fetchsv_nomg(sv, 0, SVt_PVIO);
+        if (gv && isGV_with_GP(gv))
+            io = GvIO(gv);
+        *h->is_handle = io != NULL;
+    }
+    *h->fd = io ? S_handle_fileno(aTHX_ io) : -1;
+}
+
+int perlxs_sv_fileno(perlxs_interp *interp, SV *sv, int *is_handle, int *fd, SV **error)
+{
+    dINTERP;
+    struct handle h;
+
+    h.sv = sv;
+    h.is_handle = is_handle;
+    h.fd = fd;
+    return S_guard(aTHX_ S_fileno, &h, error);
+}
+
 struct describe {
     SV *sv;
     SV *text;
@@ -777,6 +905,46 @@ int perlxs_code_call(perlxs_interp *interp, SV *code, SV *const *args, size_t na
     c.nargs = nargs;
     c.out = out;
     return S_guard(aTHX_ S_code_call, &c, error);
+}
+
+/* ---- system calls and signals ---- */
+
+struct sleeping {
+    const long *call;
+    long *out;
+    int *err;
+};
+
+/* As pp_waitpid does it: what came while all was blocked, or wakes the call, is dispatched. In C,
+ * since a handler that is not deferred may be a longjmp out of the system call. */
+static void S_syscall(pTHX_ void *arg)
+{
+    const struct sleeping *const s = (const struct sleeping *)arg;
+    const long *const c = s->call;
+
+    do {
+        PERL_ASYNC_CHECK();
+        *s->out = syscall(c[0], c[1], c[2], c[3], c[4], c[5], c[6]);
+        *s->err = errno;
+    } while (*s->out == -1 && *s->err == EINTR);
+}
+
+int perlxs_syscall(perlxs_interp *interp, const long *number_and_args, long *out, int *err,
+                   SV **error)
+{
+    dINTERP;
+    struct sleeping s;
+
+    s.call = number_and_args;
+    s.out = out;
+    s.err = err;
+    return S_guard(aTHX_ S_syscall, &s, error);
+}
+
+int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len)
+{
+    dINTERP;
+    return (int)whichsig_pvn(name, len);
 }
 
 /* ---- processes ---- */

@@ -34,6 +34,7 @@ typedef struct perlxs_interp perlxs_interp;
 #define PERLXS_RETURN_INT 1
 #define PERLXS_RETURN_UINT 2
 #define PERLXS_RETURN_SV 3
+#define PERLXS_RETURN_LIST 4 /* the elements of the AV `sv`; in scalar context perl takes the last */
 
 struct perlxs_held;
 typedef struct perlxs_call {
@@ -65,6 +66,9 @@ struct perlxs_xsub {
 /* Keeps the arguments alive and blocks all signals until the body has returned. */
 void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call);
 
+/* Whether the caller takes a list (perlapi: GIMME_V). */
+int perlxs_call_wants_list(perlxs_interp *interp);
+
 typedef struct perlxs_constant {
     const char *name; /* without package */
     uint64_t value;
@@ -92,6 +96,8 @@ SV *perlxs_sv_new_num(perlxs_interp *interp, double value);
 SV *perlxs_sv_new_undef(perlxs_interp *interp);
 SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv);
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
+SV *perlxs_list_new(perlxs_interp *interp);
+void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
 /* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
  * tells. */
@@ -130,6 +136,10 @@ size_t perlxs_av_len(perlxs_interp *interp, SV *av);
 SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i);
 /* The scalar that `sv` is a reference to, owned; NULL if it is none, or to an object. */
 SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
+/* `*out` is an owned scalar with the same value: magic is read, once; overloading is not asked. */
+int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error);
+/* `*is_handle`: whether `sv` is or names a handle; then `*fd` is its descriptor or -1. */
+int perlxs_sv_fileno(perlxs_interp *interp, SV *sv, int *is_handle, int *fd, SV **error);
 
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
@@ -141,6 +151,15 @@ int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 /* Calls `code` in scalar context; `*out` is an owned SV. */
 int perlxs_code_call(perlxs_interp *interp, SV *code, SV *const *args, size_t nargs, SV **out,
                      SV **error);
+
+/* ---- system calls and signals ---- */
+
+/* syscall(2) with the caller's signal mask. Handlers run meanwhile; after EINTR it is made
+ * again. `*err` is errno after it. */
+int perlxs_syscall(perlxs_interp *interp, const long *number_and_args, long *out, int *err,
+                   SV **error);
+/* The number of a signal by its name without SIG, or -1 (perlapi: whichsig_pvn). */
+int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len);
 
 /* ---- processes ---- */
 

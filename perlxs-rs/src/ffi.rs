@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_long, c_void};
 
 /// perl's interpreter (`PerlInterpreter`).
 #[repr(C)]
@@ -52,6 +52,7 @@ pub const RETURN_UNDEF: c_int = 0;
 pub const RETURN_INT: c_int = 1;
 pub const RETURN_UINT: c_int = 2;
 pub const RETURN_SV: c_int = 3;
+pub const RETURN_LIST: c_int = 4;
 
 #[repr(C)]
 pub struct Call {
@@ -127,6 +128,7 @@ pub const ITEMS_HASH: c_int = 1;
 
 unsafe extern "C" {
     pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
+    pub fn perlxs_call_wants_list(interp: *mut Interp) -> c_int;
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
 
     pub fn perlxs_sv_new_bytes(
@@ -141,6 +143,8 @@ unsafe extern "C" {
     pub fn perlxs_sv_new_undef(interp: *mut Interp) -> *mut Sv;
     pub fn perlxs_sv_inc(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_dec(interp: *mut Interp, sv: *mut Sv);
+    pub fn perlxs_list_new(interp: *mut Interp) -> *mut Sv;
+    pub fn perlxs_list_push(interp: *mut Interp, list: *mut Sv, owned: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
     pub fn perlxs_sv_assignable(
         interp: *mut Interp,
@@ -179,6 +183,19 @@ unsafe extern "C" {
     pub fn perlxs_av_len(interp: *mut Interp, av: *mut Sv) -> usize;
     pub fn perlxs_av_get(interp: *mut Interp, av: *mut Sv, i: usize) -> *mut Sv;
     pub fn perlxs_sv_referent(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
+    pub fn perlxs_sv_copy(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_fileno(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        is_handle: *mut c_int,
+        fd: *mut c_int,
+        error: *mut *mut Sv,
+    ) -> c_int;
     pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
 
     // ---- code ----
@@ -197,6 +214,17 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+
+    // ---- system calls and signals ----
+
+    pub fn perlxs_syscall(
+        interp: *mut Interp,
+        number_and_args: *const c_long,
+        out: *mut c_long,
+        err: *mut c_int,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_signal_number(interp: *mut Interp, name: *const c_char, len: usize) -> c_int;
 
     // ---- processes ----
 

@@ -41,6 +41,7 @@ mod frame;
 mod interp;
 mod process;
 mod scalar;
+mod syscall;
 mod xsub;
 
 pub use code::Code;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
@@ -88,9 +88,22 @@ impl Scalar {
             Value::Bytes(b) => string(&b, 0),
             Value::Text(t) => string(t.as_bytes(), 1),
             Value::Scalar(s) => return s,
+            Value::List(mut list) => return Self::new(perl, list.pop().unwrap_or(Value::Undef)),
         };
         // SAFETY: the shim returned a new reference.
         unsafe { Self::from_owned(perl, sv) }
+    }
+
+    /// A list of values, for [`ffi::RETURN_LIST`].
+    pub(crate) fn list(perl: Perl, values: Vec<Value>) -> Self {
+        // SAFETY: this thread's interpreter; the shim returns a new reference.
+        let list = unsafe { Self::from_owned(perl, ffi::perlxs_list_new(perl.raw())) };
+        for value in values {
+            let value = Scalar::new(perl, value).into_raw();
+            // SAFETY: the list that has just been made takes over the reference.
+            unsafe { ffi::perlxs_list_push(perl.raw(), list.raw(), value) };
+        }
+        list
     }
 
     pub(crate) fn perl(&self) -> Perl {
@@ -242,6 +255,38 @@ impl Scalar {
             let sv = ffi::perlxs_sv_referent(self.perl.raw(), self.raw());
             NonNull::new(sv).map(|sv| Self::from_owned(self.perl, sv.as_ptr()))
         }
+    }
+
+    /// A new scalar with the same value, without magic (perlapi: `newSVsv`). For what is looked at
+    /// in several ways: a tied scalar is read once.
+    ///
+    /// Returns `Err` if reading it dies or exits.
+    pub fn copy(&self) -> Result<Scalar> {
+        let mut out = ptr::null_mut();
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
+            unsafe { ffi::perlxs_sv_copy(self.perl.raw(), self.raw(), &mut out, error) }
+        })?;
+        // SAFETY: the shim stored an owned SV.
+        Ok(unsafe { Scalar::from_owned(self.perl, out) })
+    }
+
+    /// The descriptor of a handle: a glob, a reference to one, an IO object, an object that
+    /// overloads `*{}`, or the name of a handle, looked up in the caller's package if it names
+    /// none (perlfunc: `fileno`). Directory handles count on all perls.
+    ///
+    /// `None` is what is no handle, numbers among that. -1 is a handle without a descriptor: a
+    /// closed one, one in memory. A tied handle is asked by its method FILENO.
+    ///
+    /// Returns `Err` if that method, a tie, an overload method or a layer dies or exits.
+    pub fn fileno(&self) -> Result<Option<c_int>> {
+        let (mut is_handle, mut fd) = (0, -1);
+        contained(self.perl, |error| {
+            let perl = self.perl.raw();
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_fileno(perl, self.raw(), &mut is_handle, &mut fd, error) }
+        })?;
+        Ok((is_handle != 0).then_some(fd))
     }
 
     /// Assigns `value`, as perl's `=` does, set magic included (perlapi: `sv_setsv_mg`).

@@ -28,6 +28,10 @@ pub enum Value {
     Text(String),
     /// A scalar as it is, not a copy.
     Scalar(Scalar),
+    /// Several values, or none. Where one is wanted, by a caller in scalar context or in
+    /// [`Scalar::new`], it is the last, or undef: as with perl's comma. [`Call::wants_list`] is for
+    /// XSUBs that return something else there.
+    List(Vec<Value>),
 }
 
 macro_rules! value_from {
@@ -179,6 +183,12 @@ impl Call<'_> {
         unsafe { Some(Scalar::from_borrowed(self.perl, *self.raw().args.add(i))) }
     }
 
+    /// Whether the caller takes a list (perlfunc: `wantarray`).
+    pub fn wants_list(&self) -> bool {
+        // SAFETY: this thread's interpreter, in an XSUB.
+        unsafe { ffi::perlxs_call_wants_list(self.perl.raw()) != 0 }
+    }
+
     pub(crate) fn raw(&self) -> &ffi::Call {
         // SAFETY: only `hold` writes to it, and keeps no reference meanwhile.
         unsafe { &*self.raw.get() }
@@ -226,6 +236,10 @@ unsafe extern "C" fn enter(
         Ok(Value::Uint(u)) => {
             out.returns = ffi::RETURN_UINT;
             out.integer = u as i64;
+        }
+        Ok(Value::List(values)) => {
+            out.returns = ffi::RETURN_LIST;
+            out.sv = Scalar::list(perl, values).into_raw();
         }
         Ok(value) => {
             out.returns = ffi::RETURN_SV;

@@ -81,6 +81,51 @@ fn flags(call: &Call<'_>) -> Result<Value> {
     Ok(words.join(" ").into())
 }
 
+fn fileno(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(call.arg(0).fileno()?.map_or(Value::Undef, Value::from))
+}
+
+fn copy(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(call.arg(0).copy()?.into())
+}
+
+/// `list(@values)`: them.
+fn list(call: &Call<'_>) -> Result<Value> {
+    Ok(Value::List(
+        args(call, 0).into_iter().map(Value::from).collect(),
+    ))
+}
+
+fn wants_list(call: &Call<'_>) -> Result<Value> {
+    Ok(i32::from(call.wants_list()).into())
+}
+
+fn signal_number(call: &Call<'_>) -> Result<Value> {
+    let name = call.arg(0).text()?.unwrap_or_default();
+    Ok(call
+        .perl()
+        .signal_number(&name)
+        .map_or(Value::Undef, Value::from))
+}
+
+/// `sleeping_read($fd)`: the number of bytes that one byte's read(2) has read, or minus errno.
+fn sleeping_read(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let fd = call.arg(0).number()?.integer().unwrap_or(-1) as i64;
+    let mut byte = 0u8;
+    // SAFETY: a place for one byte, which nobody else knows.
+    let outcome = unsafe {
+        let address = (&raw mut byte).addr() as libc::c_long;
+        call.syscall(libc::SYS_read, [fd as libc::c_long, address, 1, 0, 0, 0])?
+    };
+    Ok(match outcome {
+        Ok(read) => read.into(),
+        Err(errno) => (-errno).into(),
+    })
+}
+
 fn code(call: &Call<'_>, i: usize) -> Result<Code> {
     let sv = call.arg(i);
     sv.code()?
@@ -223,6 +268,12 @@ xsubs! {
     SET c"PerlXS::Test::set" (c"sv, value", 2, Some(2)) set;
     DESCRIBE c"PerlXS::Test::describe" (c"sv", 1, Some(1)) describe;
     FLAGS c"PerlXS::Test::flags" (c"sv", 1, Some(1)) flags;
+    FILENO c"PerlXS::Test::fd" (c"sv", 1, Some(1)) fileno;
+    COPY c"PerlXS::Test::copy" (c"sv", 1, Some(1)) copy;
+    LIST c"PerlXS::Test::list" (c"...", 0, None) list;
+    WANTS_LIST c"PerlXS::Test::wants_list" (c"", 0, Some(0)) wants_list;
+    SIGNAL_NUMBER c"PerlXS::Test::signal_number" (c"name", 1, Some(1)) signal_number;
+    SLEEPING_READ c"PerlXS::Test::sleeping_read" (c"fd", 1, Some(1)) sleeping_read;
     CALL c"PerlXS::Test::call" (c"code, ...", 1, None) call;
     CATCH c"PerlXS::Test::catch" (c"code, ...", 1, None) catch;
     DEAF c"PerlXS::Test::deaf" (c"code, other", 2, Some(2)) deaf;
