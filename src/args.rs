@@ -1,5 +1,6 @@
 //! From scalars to requests: defaults and range checks, no system calls.
 
+use libc::{c_int, pid_t};
 use perlxs::{Call, Code, Number, Scalar};
 
 use crate::error::Error;
@@ -338,17 +339,137 @@ pub(crate) fn unshare_flags(call: &Call<'_>) -> Result<u64, Error> {
     bits("unshare", "$flags", &call.arg(0))
 }
 
+/// What `pidfd_open` was asked for.
+#[derive(Debug)]
+pub(crate) struct PidfdRequest {
+    pub(crate) pid: pid_t,
+    pub(crate) flags: u32,
+}
+
+impl PidfdRequest {
+    /// Reads `$pid[, $flags]`. What is no process or flag is the kernel's to refuse.
+    pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
+        Ok(PidfdRequest {
+            pid: number("pidfd_open", "$pid", &call.arg(0))?,
+            flags: optional_flags("pidfd_open", call.get(1))?,
+        })
+    }
+}
+
+/// What `pidfd_send_signal` was asked for.
+#[derive(Debug)]
+pub(crate) struct SignalRequest {
+    pub(crate) pidfd: c_int,
+    pub(crate) signal: c_int,
+    pub(crate) flags: u32,
+}
+
+impl SignalRequest {
+    /// Reads `$pidfd, $sig[, $flags]`.
+    pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
+        const FUNCTION: &str = "pidfd_send_signal";
+        Ok(SignalRequest {
+            pidfd: descriptor(FUNCTION, "$pidfd", &call.arg(0))?,
+            signal: signal(call, FUNCTION, &call.arg(1))?,
+            flags: optional_flags(FUNCTION, call.get(2))?,
+        })
+    }
+}
+
+/// What `waitid` was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitRequest {
+    pub(crate) idtype: c_int,
+    pub(crate) id: c_int,
+    pub(crate) options: c_int,
+}
+
+impl WaitRequest {
+    /// Reads `$idtype, $id, $options`.
+    pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
+        let idtype: c_int = number("waitid", "$idtype", &call.arg(0))?;
+        let id = match u32::try_from(idtype) {
+            // the kernel ignores it
+            Ok(libc::P_ALL) => 0,
+            Ok(libc::P_PIDFD) => descriptor("waitid", "$id", &call.arg(1))?,
+            _ => number("waitid", "$id", &call.arg(1))?,
+        };
+        // __WCLONE is the sign bit of the kernel's int
+        let options: u32 = number("waitid", "$options", &call.arg(2))?;
+        Ok(WaitRequest {
+            idtype,
+            id,
+            options: options as c_int,
+        })
+    }
+}
+
+/// A descriptor, by a handle or by its number. Negative numbers are the kernel's: some have a
+/// meaning (PIDFD_SELF).
+///
+/// Returns `Err` with EBADF for a handle without one.
+fn descriptor(function: &str, name: &str, arg: &Scalar) -> Result<c_int, Error> {
+    let value = arg.copy()?;
+    match value.fileno()? {
+        Some(fd) if fd < 0 => Err(Error::Errno(libc::EBADF)),
+        Some(fd) => Ok(fd),
+        None => match value.number()?.integer() {
+            Some(fd) => fd.try_into().map_err(|_| out_of_range(function, name, arg)),
+            None => Err(Error::usage(format!(
+                "Linux::Clone::{function}: {name} must be a handle or the number of a \
+                 descriptor, not {}",
+                arg.describe()
+            ))),
+        },
+    }
+}
+
+/// A signal, by its number or by its name as perl's `kill` takes it.
+fn signal(call: &Call<'_>, function: &str, arg: &Scalar) -> Result<c_int, Error> {
+    let value = arg.copy()?;
+    let number = value.number()?;
+    if let Some(number) = number.integer() {
+        return number
+            .try_into()
+            .map_err(|_| out_of_range(function, "$sig", arg));
+    }
+    let name = match number {
+        Number::NotANumber => value.text()?,
+        _ => None,
+    };
+    name.and_then(|name| call.perl().signal_number(&name))
+        .ok_or_else(|| {
+            Error::usage(format!(
+                "Linux::Clone::{function}: $sig must be the number or the name of a signal, not {}",
+                arg.describe()
+            ))
+        })
+}
+
+fn optional_flags(function: &str, arg: Option<Scalar>) -> Result<u32, Error> {
+    arg.filter(|flags| !flags.is_undef_constant())
+        .map_or(Ok(0), |flags| number(function, "$flags", &flags))
+}
+
+fn number<T: TryFrom<i128>>(function: &str, name: &str, arg: &Scalar) -> Result<T, Error> {
+    integer(function, name, arg, arg.number()?)?
+        .try_into()
+        .map_err(|_| out_of_range(function, name, arg))
+}
+
+fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
+    Error::usage(format!(
+        "Linux::Clone::{function}: {name} is out of range: {}",
+        arg.describe()
+    ))
+}
+
 /// 64 bits; a negative number is what perl's `|` makes of the highest.
 fn bits(function: &str, name: &str, arg: &Scalar) -> Result<u64, Error> {
     let bits = integer(function, name, arg, arg.number()?)?;
     u64::try_from(bits)
         .or_else(|_| i64::try_from(bits).map(|negative| negative as u64))
-        .map_err(|_| {
-            Error::usage(format!(
-                "Linux::Clone::{function}: {name} is out of range: {}",
-                arg.describe()
-            ))
-        })
+        .map_err(|_| out_of_range(function, name, arg))
 }
 
 fn stack_size(function: &str, name: &str, arg: &Scalar) -> Result<usize, Error> {

@@ -143,8 +143,42 @@ impl CloneFlags {
     }
 }
 
+/// What the functions for pidfds and for waiting take and return, by its own names; masks as the
+/// unsigned numbers that they are.
+const WAIT: &[(&str, u64)] = &[
+    ("P_PID", libc::P_PID as u64),
+    ("P_PGID", libc::P_PGID as u64),
+    ("P_ALL", libc::P_ALL as u64),
+    ("P_PIDFD", libc::P_PIDFD as u64),
+    ("WEXITED", bit(libc::WEXITED)),
+    ("WSTOPPED", bit(libc::WSTOPPED)),
+    ("WCONTINUED", bit(libc::WCONTINUED)),
+    ("WNOHANG", bit(libc::WNOHANG)),
+    ("WNOWAIT", bit(libc::WNOWAIT)),
+    ("__WALL", bit(libc::__WALL)),
+    ("__WCLONE", bit(libc::__WCLONE)),
+    ("__WNOTHREAD", bit(libc::__WNOTHREAD)),
+    ("CLD_EXITED", bit(libc::CLD_EXITED)),
+    ("CLD_KILLED", bit(libc::CLD_KILLED)),
+    ("CLD_DUMPED", bit(libc::CLD_DUMPED)),
+    ("CLD_TRAPPED", bit(libc::CLD_TRAPPED)),
+    ("CLD_STOPPED", bit(libc::CLD_STOPPED)),
+    ("CLD_CONTINUED", bit(libc::CLD_CONTINUED)),
+    ("PIDFD_NONBLOCK", libc::PIDFD_NONBLOCK as u64),
+    ("PIDFD_THREAD", libc::PIDFD_THREAD as u64),
+    ("PIDFD_SIGNAL_THREAD", libc::PIDFD_SIGNAL_THREAD as u64),
+    (
+        "PIDFD_SIGNAL_THREAD_GROUP",
+        libc::PIDFD_SIGNAL_THREAD_GROUP as u64,
+    ),
+    (
+        "PIDFD_SIGNAL_PROCESS_GROUP",
+        libc::PIDFD_SIGNAL_PROCESS_GROUP as u64,
+    ),
+];
+
 /// Every constant of the module: `NEWNS` and its kin, and the same as `CLONE_NEWNS`, the names
-/// of clone(2), for export. CSIGNAL has one name in both places.
+/// of clone(2), for export; CSIGNAL has one name in both places. And those of [`WAIT`].
 pub(crate) fn constants() -> impl Iterator<Item = Constant> {
     CloneFlags::FLAGS
         .iter()
@@ -157,4 +191,5 @@ pub(crate) fn constants() -> impl Iterator<Item = Constant> {
                 .flatten()
                 .map(move |name| Constant::new(name, value))
         })
+        .chain(WAIT.iter().map(|&(name, value)| Constant::new(name, value)))
 }

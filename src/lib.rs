@@ -44,6 +44,34 @@ static UNSHARE: Xsub = Xsub::new(
 .prototype(c"@")
 .quick();
 
+static PIDFD_OPEN: Xsub = Xsub::new(
+    c"Linux::Clone::pidfd_open",
+    c"pid, flags = 0",
+    1,
+    Some(2),
+    xsub::pidfd_open,
+)
+.prototype(c"$;$");
+
+// The stars: a handle may be a bareword.
+static PIDFD_SEND_SIGNAL: Xsub = Xsub::new(
+    c"Linux::Clone::pidfd_send_signal",
+    c"pidfd, sig, flags = 0",
+    2,
+    Some(3),
+    xsub::pidfd_send_signal,
+)
+.prototype(c"*$;$");
+
+static WAITID: Xsub = Xsub::new(
+    c"Linux::Clone::waitid",
+    c"idtype, id, options",
+    3,
+    Some(3),
+    xsub::waitid,
+)
+.prototype(c"$*$");
+
 /// `$Linux::Clone::VERSION`: Cargo.toml's, without the patch level.
 const VERSION: &CStr = match CStr::from_bytes_with_nul(
     concat!(
@@ -60,8 +88,15 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(
 
 /// Every name that Perl sees.
 fn module() -> Module {
-    Module::new(c"Linux::Clone", VERSION, &[&CLONE, &CLONE3, &UNSHARE])
-        .constants(flags::constants())
+    let xsubs = [
+        &CLONE,
+        &CLONE3,
+        &UNSHARE,
+        &PIDFD_OPEN,
+        &PIDFD_SEND_SIGNAL,
+        &WAITID,
+    ];
+    Module::new(c"Linux::Clone", VERSION, &xsubs).constants(flags::constants())
 }
 
 perlxs::boot!(boot_Linux__Clone, module);

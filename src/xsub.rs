@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, IntoRawFd};
 use libc::c_int;
 use perlxs::{Call, Result, Value};
 
-use crate::args::{self, CloneRequest};
+use crate::args::{self, CloneRequest, PidfdRequest, SignalRequest, WaitRequest};
 use crate::child;
 use crate::error::Error;
 use crate::sys;
@@ -69,6 +69,45 @@ fn start(
         }
         Ok(child.pid)
     })
+}
+
+/// `$fd = pidfd_open $pid[, $flags]`: a descriptor, or -1 with `$!` (pidfd_open(2)).
+pub(crate) fn pidfd_open(call: &Call<'_>) -> Result<Value> {
+    answer(|| sys::pidfd_open(PidfdRequest::from_args(call)?))
+}
+
+/// `$retval = pidfd_send_signal $pidfd, $sig[, $flags]`: 0, or -1 with `$!`
+/// (pidfd_send_signal(2)).
+pub(crate) fn pidfd_send_signal(call: &Call<'_>) -> Result<Value> {
+    answer(|| {
+        sys::pidfd_send_signal(SignalRequest::from_args(call)?)?;
+        Ok(0)
+    })
+}
+
+/// `($pid, $uid, $code, $status) = waitid $idtype, $id, $options`: an empty list with `$!` where
+/// the kernel refused; in scalar context the first, or undef (waitid(2)).
+pub(crate) fn waitid(call: &Call<'_>) -> Result<Value> {
+    let before = sys::errno();
+    match WaitRequest::from_args(call).and_then(|request| sys::waitid(call, request)) {
+        Ok(ended) => {
+            sys::set_errno(before);
+            Ok(match call.wants_list() {
+                true => Value::List(vec![
+                    ended.pid.into(),
+                    ended.uid.into(),
+                    ended.code.into(),
+                    ended.status.into(),
+                ]),
+                false => ended.pid.into(),
+            })
+        }
+        Err(Error::Errno(errno)) => {
+            sys::set_errno(errno);
+            Ok(Value::List(Vec::new()))
+        }
+        Err(Error::Perl(error)) => Err(error),
+    }
 }
 
 /// Turns the outcome into what Perl sees: on success the value, with `$!` as it was; -1 and `$!`

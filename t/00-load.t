@@ -38,6 +38,31 @@ my %values = (
     CLEAR_SIGHAND  => 0x100000000,
     INTO_CGROUP    => 0x200000000,
 );
+my %wait = (
+    P_ALL                      => 0,
+    P_PID                      => 1,
+    P_PGID                     => 2,
+    P_PIDFD                    => 3,
+    WNOHANG                    => 0x00000001,
+    WSTOPPED                   => 0x00000002,
+    WEXITED                    => 0x00000004,
+    WCONTINUED                 => 0x00000008,
+    WNOWAIT                    => 0x01000000,
+    __WNOTHREAD                => 0x20000000,
+    __WALL                     => 0x40000000,
+    __WCLONE                   => 0x80000000,
+    CLD_EXITED                 => 1,
+    CLD_KILLED                 => 2,
+    CLD_DUMPED                 => 3,
+    CLD_TRAPPED                => 4,
+    CLD_STOPPED                => 5,
+    CLD_CONTINUED              => 6,
+    PIDFD_NONBLOCK             => POSIX::O_NONBLOCK(),
+    PIDFD_THREAD               => POSIX::O_EXCL(),
+    PIDFD_SIGNAL_THREAD        => 1,
+    PIDFD_SIGNAL_THREAD_GROUP  => 2,
+    PIDFD_SIGNAL_PROCESS_GROUP => 4,
+);
 no strict 'refs';
 for my $name (sort keys %values) {
     my $sub = "Linux::Clone::$name";
@@ -47,8 +72,15 @@ for my $name (sort keys %values) {
     is eval "use strict; Linux::Clone::$name | 0", $values{$name}, "$name needs no parentheses";
 }
 
-my @defined = grep { defined &{"Linux::Clone::$_"} && /^[A-Z][A-Z_]+$/ && !/^CLONE_/ && $_ ne 'BEGIN' } keys %Linux::Clone::;
-is_deeply [ sort @defined ], [ sort keys %values ], 'and there are no others';
+for my $name (sort keys %wait) {
+    my $sub = "Linux::Clone::$name";
+    ok defined &$sub, "$name is there" or next;
+    is &$sub(), $wait{$name}, "$name has Linux's value";
+    is prototype($sub), '', "$name has the prototype ()";
+}
+
+my @defined = grep { defined &{"Linux::Clone::$_"} && /^(?:__)?[A-Z][A-Z_]+$/ && !/^CLONE_/ && $_ ne 'BEGIN' } keys %Linux::Clone::;
+is_deeply [ sort @defined ], [ sort keys %values, keys %wait ], 'and there are no others';
 
 # Folded: the optree has a constant, no call.
 my $code = B::svref_2object(sub { Linux::Clone::NEWNS() | Linux::Clone::IO() });
@@ -75,6 +107,14 @@ ok !(grep { $_ eq 'entersub' || $_ eq 'bit_or' } @ops), "constants are folded (@
     is \&Some::clone, \&Linux::Clone::clone, 'the functions are the same';
 }
 {
+    package Waiting;
+    eval 'use Linux::Clone qw(pidfd_open pidfd_send_signal waitid :wait); 1' or die $@;
+    package main;
+    is_deeply [ sort grep { $_ ne 'BEGIN' } keys %Waiting:: ], [ sort qw(pidfd_open pidfd_send_signal waitid), keys %wait ],
+        'on request: the functions for pidfds and waiting, and their constants';
+    is_deeply { map { $_ => &{"Waiting::$_"}() } keys %wait }, \%wait, 'with their values';
+}
+{
     package One;
     eval 'use Linux::Clone qw(CLONE_NEWNS); 1' or die $@;
     package main;
@@ -89,8 +129,12 @@ like $@, qr/^Linux::Clone object version \Q$Linux::Clone::VERSION\E does not mat
     'is refused';
 
 # The manual lists what there is.
-my ($section) = slurp($INC{'Linux/Clone.pm'}) =~ /^=head1 FLAGS\n(.*?)^=head1/ms;
-my @listed = ($section // '') =~ /^=item ([A-Z_]+)$/mg;
-is_deeply [ sort @listed ], [ sort @defined ], 'the manual lists each flag once, and no other';
+my $manual = slurp($INC{'Linux/Clone.pm'});
+for (['FLAGS', \%values], ['PIDFD AND WAIT CONSTANTS', \%wait]) {
+    my ($title, $constants) = @$_;
+    my ($section) = $manual =~ /^=head1 \Q$title\E\n(.*?)^=head1/ms;
+    my @listed = ($section // '') =~ /^=item ([A-Z_]+)$/mg;
+    is_deeply [ sort @listed ], [ sort keys %$constants ], "$title lists each constant once, and no other";
+}
 
 done_testing;

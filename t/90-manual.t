@@ -33,7 +33,7 @@ my @wide = grep { /^\s/ ? length > 73 : length > 78 && !/^=item/ } split /\n/, $
 is_deeply \@wide, [], 'no line is too wide for 80 columns';
 ok $pod !~ /\t|[^\x0a\x20-\x7e]/, 'no tabs, plain ASCII';
 like $pod, qr/^This is the manual of version \Q$Linux::Clone::VERSION\E\.$/m, 'it is the manual of this version';
-for my $section ('NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'FUNCTIONS', 'FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'EXPORTS',
+for my $section ('NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'FUNCTIONS', 'FLAGS', 'PIDFD AND WAIT CONSTANTS', 'THE CHILD', 'THREADS', 'STACK', 'EXPORTS',
     'DIAGNOSTICS', 'CAVEATS', 'COOKBOOK', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE')
 {
     like $pod, qr/^=head1 \Q$section\E$/m, "it has $section";
@@ -108,6 +108,7 @@ my %recipes = (
     'Both a pidfd and a thread id' => { flags => 0, output => qr/\Aone process, one thread\nkilled by a signal\n\z/ },
     q(The child's own id) => { flags => CLONE_NEWUSER | CLONE_NEWPID, output => qr/\Ainside I am 1\noutside it was another\n\z/ },
     'A pidfd'                    => { flags => 0, pidfd => 1, output => qr/\Ait has ended\nexit status 5\n\z/ },
+    'Signals and status by a pidfd' => { flags => 0, waitid => 1, output => qr/\Ait runs\nmy child\nsignal 15\n\z/ },
     'A private /tmp'             => {
         flags  => CLONE_NEWNS,
         root   => 1,
@@ -154,6 +155,10 @@ while (my ($title, $text) = splice @sections, 0, 2) {
             POSIX::close($fd);
             waitpid $pid, 0;
         }
+        if ($recipe->{waitid}) {
+            my $refusal = waitid_refusal();
+            skip $refusal, 2 if $refusal ne '';
+        }
         my ($output, $status) = perl_output($programs[0]);
         like $output, $recipe->{output}, "$title: its output";
         is $status, 0, "$title: its exit status";
@@ -177,9 +182,17 @@ sub clone3_with {
     return sub { Linux::Clone::clone3(\&nothing, $arguments) };
 }
 
+sub open_with   { my @arguments = @_; return sub { &Linux::Clone::pidfd_open(@arguments) } }
+sub signal_with { my @arguments = @_; return sub { &Linux::Clone::pidfd_send_signal(@arguments) } }
+sub wait_with   { my @arguments = @_; return sub { &Linux::Clone::waitid(@arguments) } }
+
 my $clone = 'Linux::Clone::clone';
 my $clone3 = 'Linux::Clone::clone3';
 my $unshare = 'Linux::Clone::unshare';
+my ($open, $signal, $wait) = map { "Linux::Clone::$_" } qw(pidfd_open pidfd_send_signal waitid);
+my ($by_pid, $by_pidfd, $exited) = (Linux::Clone::P_PID, Linux::Clone::P_PIDFD, Linux::Clone::WEXITED);
+my @no_integers = (undef, 'text', 1.5, \1, *STDOUT, 9**9**9);
+my @no_handles = (undef, 'nosuch', '', 1.5, \1, {}, sub { }, 9**9**9);
 sub nothing { 0 }
 my $code = \&nothing;
 
@@ -192,6 +205,24 @@ my %messages = (
     "$clone: \$flags must be an integer, not %s" => [ map { clone_with($code, 0, $_) } undef, 'NEWNS', 1.5, \1, *STDOUT, 9**9**9 ],
     "$unshare: \$flags must be an integer, not %s" =>
         [ map { my $flags = $_; sub { Linux::Clone::unshare($flags) } } undef, 'NEWNS', 1.5, \1, *STDOUT, 9**9**9 ],
+    "$open: \$pid must be an integer, not %s"      => [ map { open_with($_) } @no_integers ],
+    "$open: \$flags must be an integer, not %s"    => [ map { open_with($$, $_) } 'text', 1.5, \1, [] ],
+    "$signal: \$flags must be an integer, not %s"  => [ map { signal_with(0, 0, $_) } 'text', 1.5, \1, [] ],
+    "$wait: \$idtype must be an integer, not %s"   => [ map { wait_with($_, 1, $exited) } @no_integers ],
+    "$wait: \$id must be an integer, not %s"       => [ map { wait_with($by_pid, $_, $exited) } @no_integers ],
+    "$wait: \$options must be an integer, not %s"  => [ map { wait_with($by_pid, 1, $_) } @no_integers ],
+    "$signal: \$pidfd must be a handle or the number of a descriptor, not %s" => [ map { signal_with($_, 0) } @no_handles ],
+    "$wait: \$id must be a handle or the number of a descriptor, not %s" => [ map { wait_with($by_pidfd, $_, $exited) } @no_handles ],
+    "$signal: \$sig must be the number or the name of a signal, not %s" =>
+        [ map { signal_with(0, $_) } undef, '', 'NOSUCH', 'SIG', 'term', '-TERM', 1.5, \1, *STDOUT ],
+    "$open: \$pid is out of range: %s"             => [ map { open_with($_) } 1 << 31, -(1 << 31) - 1, 1e30 ],
+    "$open: \$flags is out of range: %s"           => [ map { open_with($$, $_) } 1 << 32, -1, 1e30 ],
+    "$signal: \$pidfd is out of range: %s"         => [ map { signal_with($_, 0) } 1 << 31, 1e30 ],
+    "$signal: \$sig is out of range: %s"           => [ map { signal_with(0, $_) } 1 << 31, 1e30 ],
+    "$signal: \$flags is out of range: %s"         => [ map { signal_with(0, 0, $_) } 1 << 32, -1, 1e30 ],
+    "$wait: \$idtype is out of range: %s"          => [ map { wait_with($_, 1, $exited) } 1 << 31, 1e30 ],
+    "$wait: \$id is out of range: %s" => [ map { my $type = $_; map { wait_with($type, $_, $exited) } 1 << 31, 1e30 } $by_pid, $by_pidfd ],
+    "$wait: \$options is out of range: %s"         => [ map { wait_with($by_pid, 1, $_) } 1 << 32, -1, 1e30 ],
     "$clone: \$stacksize is negative: %d"     => [ clone_with($code, -1, SIGCHLD) ],
     "$clone: \$flags is out of range: %s"     => [ clone_with($code, 0, 1e30) ],
     "$unshare: \$flags is out of range: %s"   => [ sub { Linux::Clone::unshare(1e30) } ],
@@ -223,6 +254,9 @@ my %messages = (
     "Usage: $clone(coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef)" =>
         [ clone_with(), clone_with($code, 0), clone_with($code, 0, SIGCHLD, undef, undef, undef, undef) ],
     "Usage: $unshare(flags)" => [ sub { Linux::Clone::unshare() }, sub { Linux::Clone::unshare(0, 0) } ],
+    "Usage: $open(pid, flags = 0)"                 => [ open_with(), open_with(1, 0, 0) ],
+    "Usage: $signal(pidfd, sig, flags = 0)"        => [ signal_with(), signal_with(1), signal_with(1, 0, 0, 0) ],
+    "Usage: $wait(idtype, id, options)"            => [ wait_with(), wait_with(1, 1), wait_with(1, 1, 4, 0) ],
     '"%s" is not exported by the Linux::Clone module' => ['use Linux::Clone qw(NEWNS)'],
     'Linux::Clone object version %s does not match bootstrap parameter %s' =>
         [ sub { XSLoader::load('Linux::Clone', '99.000') } ],
@@ -261,7 +295,7 @@ for my $source ('args', 'flags') {
         my $message = $text =~ s/^Linux::Clone::\S+: //r;
         next if $message =~ /^\{\w+\}$/;
         my $pattern = join '.+', map { quotemeta } split /\{[^}]*\}/, $message, -1;
-        push @missing, $text if !grep { /^Linux::Clone::(?:clone3?|unshare): $pattern$/ } @items;
+        push @missing, $text if !grep { /^Linux::Clone::\w+: $pattern$/ } @items;
     }
     is_deeply \@missing, [], "each message of src/$source.rs is in the manual";
 }

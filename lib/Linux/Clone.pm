@@ -8,9 +8,12 @@ our $VERSION = '0.100';
 require XSLoader;
 XSLoader::load('Linux::Clone', $VERSION);
 
-# Nothing by default. The constants are exported under their names in clone(2).
-our @EXPORT_OK   = (qw(clone clone3 unshare), grep { /^(?:CLONE_|CSIGNAL$)/ } keys %Linux::Clone::);
-our %EXPORT_TAGS = (flags => [ grep { /^C[A-Z]/ } @EXPORT_OK ]);
+# Nothing by default. The constants are exported under their names in the manual pages of Linux.
+our %EXPORT_TAGS = (
+    flags => [ grep { /^(?:CLONE_|CSIGNAL$)/ } keys %Linux::Clone:: ],
+    wait  => [ grep { /^(?:P_|W[A-Z]|__W|CLD_|PIDFD_)/ } keys %Linux::Clone:: ],
+);
+our @EXPORT_OK = (qw(clone clone3 unshare pidfd_open pidfd_send_signal waitid), map { @$_ } values %EXPORT_TAGS);
 
 sub import {
     return if @_ == 1;
@@ -75,10 +78,10 @@ its name in clone(2), can be imported. See L</FLAGS> and L</EXPORTS>.
 
 =head1 FUNCTIONS
 
-Both functions return -1 and set C<$!> if the kernel refuses, and croak if an
-argument makes no sense. A call that succeeds leaves C<$!>, C<$@> and C<$?>
-alone. Arguments are read once; what a tied or overloaded one throws
-meanwhile is passed on.
+These functions return -1 (waitid: the empty list) and set C<$!> if the kernel
+refuses, and croak if an argument makes no sense. A call that succeeds leaves
+C<$!>, C<$@> and C<$?> alone. Arguments are read once; what a tied or
+overloaded one throws meanwhile is passed on.
 
 =head2 clone
 
@@ -240,10 +243,106 @@ C<$!>.
 The prototype is C<@>, so that C<unshare A | B> without parentheses means
 C<unshare(A | B)>, and C<unshare A and die> means C<unshare(A) and die>.
 
+=head2 pidfd_open
+
+    $pidfd = pidfd_open $pid;
+    $pidfd = pidfd_open $pid, $flags;
+
+Returns a new descriptor of the process C<$pid>, any process of the caller's
+PID namespace: its number, with the close-on-exec flag. It is the caller's to
+close (C<POSIX::close>). C<$flags> may have PIDFD_NONBLOCK and PIDFD_THREAD;
+without it, or with a literal C<undef>, they are 0. See pidfd_open(2), Linux
+5.3, and L</Signals and status by a pidfd>.
+
+On failure it returns -1, and C<$!> is EINVAL (no such flag, C<$pid> below 1;
+before Linux 6.9 also a thread that is no process), EMFILE, ENFILE, ENOSYS (an
+older kernel) or ESRCH (there is no such process).
+
+=head2 pidfd_send_signal
+
+    $retval = pidfd_send_signal $pidfd, $sig;
+    $retval = pidfd_send_signal $pidfd, $sig, $flags;
+
+Sends a signal to the process of a pidfd, never to another that got its
+process id later. See pidfd_send_signal(2), Linux 5.1.
+
+=over 4
+
+=item $pidfd
+
+A handle or the number of a descriptor: L</Handles and descriptors>.
+
+=item $sig
+
+The signal's number, 0 to test whether one could be sent, or its name as
+C<kill> takes it: C<TERM> or C<SIGTERM>. Unlike there a minus sign means
+nothing.
+
+=back
+
+C<$flags> are 0 unless given, or one of PIDFD_SIGNAL_THREAD,
+PIDFD_SIGNAL_THREAD_GROUP and PIDFD_SIGNAL_PROCESS_GROUP.
+
+It returns 0, or -1 with C<$!>: EBADF (no pidfd, or a closed handle), EINVAL
+(no such signal or flag), ENOSYS, EPERM (see kill(2)), or ESRCH (the process
+has ended and was waited for).
+
+=head2 waitid
+
+    ($pid, $uid, $code, $status) = waitid $idtype, $id, $options;
+    $pid = waitid $idtype, $id, $options;
+
+Waits for a child to change its state, and tells how. See waitid(2).
+
+=over 4
+
+=item $idtype, $id
+
+Which children: P_PID and a process id; P_PIDFD and a pidfd, by a handle or
+the number of a descriptor (Linux 5.4); P_PGID and the id of a process group,
+0 for the caller's (Linux 5.4); P_ALL and anything, which is not looked at.
+
+=item $options
+
+Which changes: at least one of WEXITED, WSTOPPED and WCONTINUED, joined by
+C<|> with what else L</PIDFD AND WAIT CONSTANTS> has.
+
+=back
+
+It returns the child's process id; the real user id that the child had; one of
+the CLD_ constants, which say what has happened; and the exit status, or for
+all but CLD_EXITED the signal. (For comparison: C<waitpid> puts these two into
+C<$?>, which waitid does not touch.) In scalar context it returns the process
+id alone. With WNOHANG, if no child has anything to tell, all four are 0: so
+the list is not empty, but its process id is false.
+
+If the kernel refuses it returns the empty list, in scalar context undef, and
+sets C<$!>: EAGAIN (a pidfd with PIDFD_NONBLOCK, and nothing to tell), EBADF
+(no descriptor, or a closed handle), ECHILD (there is no such child, or one
+with another kind of exit signal: see __WALL), EINVAL (C<$idtype> or
+C<$options> is wrong, C<$id> is no pidfd).
+
+Without WNOHANG it sleeps until there is something to tell. As with
+C<waitpid>, perl's signal handlers run meanwhile; then it sleeps on, unless
+the handler dies. One that dies while it sleeps, even one of
+C<POSIX::sigaction> that is not deferred, takes no child's status along.
+
+=head2 Handles and descriptors
+
+Where a function takes a descriptor it takes its number, or whatever
+L<perlfunc/fileno> takes for a handle: a glob, a reference to one, an IO
+object such as L<IO::File>'s, an object that overloads C<*{}>, a bareword or a
+string that names a handle; also a directory handle. A tied handle is asked by
+its method FILENO. A handle without a descriptor, since it is closed or in
+memory, is an error of the system, EBADF, not an exception.
+
+Numbers go to the kernel as they are. So does -1, which is EBADF or EINVAL
+there; some other negative ones mean something (PIDFD_SELF in Linux 6.14).
+
 =head2 Errors
 
-These are the values that C<$!> gets from the kernel, with either function if
-none is named.
+These are the values that C<$!> gets from the kernel, with clone and unshare
+alike if neither is named.
 
 =over 4
 
@@ -491,6 +590,131 @@ Without effect since Linux 2.6.0. Not with PIDFD.
 
 =back
 
+=head1 PIDFD AND WAIT CONSTANTS
+
+Each of these is a constant C<Linux::Clone::NAME>, and is exported under the
+same name, by the tag C<:wait>. The values are Linux's. POSIX has a WNOHANG
+too, and exports it if it is not told what to export: name what you want of
+L<POSIX>, as the L</COOKBOOK> does, or perl warns of the second one.
+
+=head2 Which children
+
+=over 4
+
+=item P_PID
+
+The one with this process id.
+
+=item P_PGID
+
+Those of this process group.
+
+=item P_ALL
+
+All.
+
+=item P_PIDFD
+
+The one of this pidfd. Linux 5.4.
+
+=back
+
+=head2 Which changes, and how to wait
+
+=over 4
+
+=item WEXITED
+
+Children that have ended.
+
+=item WSTOPPED
+
+Children that a signal has stopped.
+
+=item WCONTINUED
+
+Children that SIGCONT has continued. Linux 2.6.10.
+
+=item WNOHANG
+
+Do not sleep.
+
+=item WNOWAIT
+
+Leave the child as it is: the next call tells the same.
+
+=item __WALL
+
+All children. Without it (and without __WCLONE) only those whose exit signal
+is SIGCHLD are found. C<waitpid> takes this and the next two, too. waitid
+takes all three since Linux 4.7.
+
+=item __WCLONE
+
+Only children whose exit signal is not SIGCHLD. Without effect with __WALL.
+
+=item __WNOTHREAD
+
+Only children of the calling thread, not those of other threads.
+
+=back
+
+=head2 What has happened
+
+=over 4
+
+=item CLD_EXITED
+
+It has exited, with this status.
+
+=item CLD_KILLED
+
+This signal has killed it.
+
+=item CLD_DUMPED
+
+This signal has killed it, and a core was dumped.
+
+=item CLD_STOPPED
+
+This signal has stopped it.
+
+=item CLD_TRAPPED
+
+It is traced, and has trapped: see ptrace(2).
+
+=item CLD_CONTINUED
+
+SIGCONT has continued it.
+
+=back
+
+=head2 For pidfds
+
+=over 4
+
+=item PIDFD_NONBLOCK
+
+pidfd_open: waitid does not sleep on this descriptor. Linux 5.10.
+
+=item PIDFD_THREAD
+
+pidfd_open: C<$pid> is a thread's id. Linux 6.9.
+
+=item PIDFD_SIGNAL_THREAD
+
+pidfd_send_signal: to the thread of the pidfd. Linux 6.9, as the next two.
+
+=item PIDFD_SIGNAL_THREAD_GROUP
+
+To the process.
+
+=item PIDFD_SIGNAL_PROCESS_GROUP
+
+To all of the process group that the pidfd's process leads.
+
+=back
+
 =head1 THE CHILD
 
 The child starts as a copy of its parent, like a forked one, and calls the
@@ -718,13 +942,15 @@ but each thread keeps one of the default size, for its next child.
 
 Nothing by default. On request:
 
-    use Linux::Clone qw(clone unshare);
-    use Linux::Clone qw(CLONE_NEWNS CLONE_NEWPID);
-    use Linux::Clone qw(:flags);
+    use Linux::Clone qw(clone unshare waitid);
+    use Linux::Clone qw(pidfd_open pidfd_send_signal);
+    use Linux::Clone qw(CLONE_NEWNS CLONE_NEWPID P_ALL WEXITED);
+    use Linux::Clone qw(:flags :wait);
 
-The last one exports all L</FLAGS>, as CLONE_FILES, CLONE_FS and so on, and
-CSIGNAL. The names without CLONE_ are not exported: few programs want a sub
-that is called C<IO> or C<VM>. They are called as C<Linux::Clone::IO>.
+C<:wait> exports L</PIDFD AND WAIT CONSTANTS>. C<:flags> exports all
+L</FLAGS>, as CLONE_FILES, CLONE_FS and so on, and CSIGNAL. The names without
+CLONE_ are not exported: few programs want a sub that is called C<IO> or
+C<VM>. They are called as C<Linux::Clone::IO>.
 
 Constants have the prototype C<()> and are folded when perl compiles.
 
@@ -750,6 +976,28 @@ C<&{}>.
 Text, a fraction, a reference, a glob, an infinity; for C<$flags> also undef.
 Often it is the name of a flag in quotes.
 
+=item Linux::Clone::pidfd_open: $pid must be an integer, not %s
+
+=item Linux::Clone::pidfd_open: $flags must be an integer, not %s
+
+=item Linux::Clone::pidfd_send_signal: $flags must be an integer, not %s
+
+=item Linux::Clone::waitid: $idtype must be an integer, not %s
+
+=item Linux::Clone::waitid: $id must be an integer, not %s
+
+=item Linux::Clone::waitid: $options must be an integer, not %s
+
+Likewise. A handle is no process id: that of its pidfd takes P_PIDFD.
+
+=item Linux::Clone::pidfd_send_signal: $pidfd must be a handle or the number of a descriptor, not %s
+
+=item Linux::Clone::waitid: $id must be a handle or the number of a descriptor, not %s
+
+See L</Handles and descriptors>. A string that names no handle is none.
+
+=item Linux::Clone::pidfd_send_signal: $sig must be the number or the name of a signal, not %s
+
 =item Linux::Clone::clone: $stacksize is negative: %d
 
 =item Linux::Clone::clone: $flags is out of range: %s
@@ -757,6 +1005,24 @@ Often it is the name of a flag in quotes.
 =item Linux::Clone::unshare: $flags is out of range: %s
 
 More than 64 bits.
+
+=item Linux::Clone::pidfd_open: $pid is out of range: %s
+
+=item Linux::Clone::pidfd_open: $flags is out of range: %s
+
+=item Linux::Clone::pidfd_send_signal: $pidfd is out of range: %s
+
+=item Linux::Clone::pidfd_send_signal: $sig is out of range: %s
+
+=item Linux::Clone::pidfd_send_signal: $flags is out of range: %s
+
+=item Linux::Clone::waitid: $idtype is out of range: %s
+
+=item Linux::Clone::waitid: $id is out of range: %s
+
+=item Linux::Clone::waitid: $options is out of range: %s
+
+More than 32 bits; or a negative number as C<$flags> or C<$options>.
 
 =item Linux::Clone::clone: $flags has bits above the 32 that clone(2) reads: %#x
 
@@ -819,13 +1085,19 @@ clone, too, with the key in the place of the variable.
 
 =item Usage: Linux::Clone::unshare(flags)
 
-A wrong number of arguments. Mostly perl sees this of clone when it compiles:
-then it is "Not enough arguments for Linux::Clone::clone".
+=item Usage: Linux::Clone::pidfd_open(pid, flags = 0)
+
+=item Usage: Linux::Clone::pidfd_send_signal(pidfd, sig, flags = 0)
+
+=item Usage: Linux::Clone::waitid(idtype, id, options)
+
+A wrong number of arguments. Mostly, but for unshare, perl sees this when it
+compiles: then it is "Not enough arguments for Linux::Clone::clone".
 
 =item "%s" is not exported by the Linux::Clone module
 
 C<use Linux::Clone> with a name that it does not have. A flag has its CLONE_
-there.
+there; what is in L</PIDFD AND WAIT CONSTANTS> has no prefix.
 
 =item Linux::Clone object version %s does not match bootstrap parameter %s
 
@@ -845,8 +1117,8 @@ could not be written.
 =item Waiting
 
 A child whose exit signal is not SIGCHLD is one that C<wait> and C<waitpid> do
-not find (they answer -1 with ECHILD) unless C<waitpid> gets the flag __WALL
-of wait(2), 0x40000000. POSIX does not have it. A child with PARENT is not the
+not find (they answer -1 with ECHILD) unless C<waitpid> gets the flag __WALL.
+So it is with L</waitid>. A child with PARENT is not the
 caller's: the caller's parent has to wait for it, and must expect it.
 
 =item FILES and perl's handles
@@ -924,9 +1196,8 @@ __WALL finds children whatever their exit signal is.
 
     use strict;
     use warnings;
-    use Linux::Clone;
+    use Linux::Clone qw(:wait);
     use POSIX qw(SIGCHLD);
-    use constant WALL => 0x40000000;    # __WALL of wait(2)
 
     # the first sends SIGCHLD when it ends, the second no signal
     my $loud  = Linux::Clone::clone sub { 3 }, 0, SIGCHLD;
@@ -934,7 +1205,7 @@ __WALL finds children whatever their exit signal is.
 
     for my $pid ($loud, $quiet) {
         die "clone failed\n" if $pid == -1;
-        waitpid($pid, WALL) == $pid or die "waitpid: $!\n";
+        waitpid($pid, __WALL) == $pid or die "waitpid: $!\n";
         print $? & 127
             ? "killed by signal " . ($? & 127) . "\n"
             : "exit status " . ($? >> 8) . "\n";
@@ -1226,6 +1497,38 @@ In a new PID namespace the child is process 1, whatever its parent calls it.
     waitpid $pid, 0;
     print "outside it was another\n" if $outside != 1;
 
+=head2 Signals and status by a pidfd
+
+Any process has a pidfd, also one that clone has not started. Here waitid
+first looks without waiting, then tells what has happened. P_PIDFD needs Linux
+5.4.
+
+    use strict;
+    use warnings;
+    use Linux::Clone qw(:wait pidfd_open pidfd_send_signal waitid);
+    use POSIX ();
+
+    my $pid = fork // die "fork: $!\n";
+    if (!$pid) {
+        sleep 60;
+        POSIX::_exit(0);
+    }
+    my $fd = pidfd_open $pid;
+    die "pidfd_open: $!\n" if $fd == -1;
+
+    # a handle, closed with its last reference
+    open my $pidfd, '<&=', $fd or die "open: $!\n";
+
+    my ($found) = waitid P_PIDFD, $pidfd, WEXITED | WNOHANG
+        or die "waitid: $!\n";
+    print $found ? "it has ended\n" : "it runs\n";
+
+    pidfd_send_signal($pidfd, 'TERM') == 0 or die "signal: $!\n";
+    my ($who, $uid, $code, $status) = waitid P_PIDFD, $pidfd, WEXITED
+        or die "waitid: $!\n";
+    print "my child\n"       if $who == $pid;
+    print "signal $status\n" if $code == CLD_KILLED;
+
 =head2 A private /tmp
 
 This one needs root. Many systems share mounts among namespaces, so that
@@ -1288,8 +1591,9 @@ first, and signals are blocked meanwhile.
 
 =item *
 
-New are clone3, NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP
-and CSIGNAL, and that functions and flags can be imported.
+New are clone3, pidfd_open, pidfd_send_signal and waitid, with their constants;
+NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP and CSIGNAL; and
+that functions and constants can be imported.
 
 =back
 
@@ -1300,7 +1604,7 @@ KCMP_* and NS_* are not here.
 
 L<clone(2)>, L<unshare(2)>, L<namespaces(7)>, L<user_namespaces(7)>,
 L<pid_namespaces(7)>, L<mount_namespaces(7)>, L<capabilities(7)>, L<wait(2)>,
-L<pidfd_open(2)>
+L<pidfd_open(2)>, L<pidfd_send_signal(2)>, L<waitid(2)>
 
 L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
 

@@ -11,7 +11,7 @@ use Linux::Clone ();
 use POSIX ();
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps waitid_refusal);
 
 alarm 120;
 
@@ -71,6 +71,22 @@ sub needs {
     }
     waitpid $pid, 0;
     return;
+}
+
+# Why the kernel does not open a pidfd, or wait for one; '' if it does.
+sub waitid_refusal {
+    my $pid = spawn(sub { 0 });
+    my $fd = Linux::Clone::pidfd_open($pid);
+    my $refusal = $fd == -1 ? 'pidfd_open' : '';
+    if ($fd != -1) {
+        # another errno than that of an unknown P_PIDFD is not the kernel's fault
+        my @found = Linux::Clone::waitid(Linux::Clone::P_PIDFD(), $fd, Linux::Clone::WEXITED() | Linux::Clone::WNOWAIT());
+        $refusal = 'P_PIDFD' if !@found && $! == POSIX::EINVAL();
+    }
+    $refusal .= sprintf ' is refused by the kernel: errno %d (%s)', $! + 0, $! if $refusal ne '';
+    POSIX::close($fd) if $fd != -1;
+    waitpid $pid, 0;
+    return $refusal;
 }
 
 # Inside a new user namespace: the caller as root.
