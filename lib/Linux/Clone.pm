@@ -325,7 +325,9 @@ C<$options> is wrong, C<$id> is no pidfd).
 Without WNOHANG it sleeps until there is something to tell. As with
 C<waitpid>, perl's signal handlers run meanwhile; then it sleeps on, unless
 the handler dies. One that dies while it sleeps, even one of
-C<POSIX::sigaction> that is not deferred, takes no child's status along.
+C<POSIX::sigaction> that is not deferred, takes no child's status along. Also
+as with C<waitpid>, a signal that arrives in the very moment in which the
+sleep begins may be handled only when it ends.
 
 =head2 Handles and descriptors
 

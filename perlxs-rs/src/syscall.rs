@@ -15,6 +15,10 @@ impl Call<'_> {
     /// Of `args` those that the call does not have are 0. Returns what the call returned, or its
     /// errno.
     ///
+    /// What arrived before, while signals were blocked, is handled first. As with `waitpid`, a
+    /// handler of perl's is late for a signal that arrives in the last nanoseconds before the call
+    /// sleeps: it runs when the call returns, or with the next signal.
+    ///
     /// Returns `Err` if a handler dies or exits. One that is not deferred (perlipc, "Deferred
     /// Signals") may do that when the call has done its work already: make one that can be
     /// repeated.
