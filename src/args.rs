@@ -139,7 +139,8 @@ impl CloneRequest {
                 }
                 "set_tid" => set_tid = thread_ids(&value)?,
                 "cgroup" => {
-                    cgroup = bits(FUNCTION, "cgroup", &value)?;
+                    // negative numbers are the kernel's to refuse
+                    cgroup = i64::from(descriptor(FUNCTION, "cgroup", &value)?) as u64;
                     implied |= CloneFlags::INTO_CGROUP;
                 }
                 _ => {

@@ -113,16 +113,21 @@ is run3(sub { 1 }, cgroup => 1 << 20), 'errno ' . EBADF, 'a descriptor that is n
 {
     open my $file, '<', '/dev/null' or die $!;
     is run3(sub { 1 }, cgroup => fileno $file), 'errno ' . EBADF, 'one that is no control group';
+    is run3(sub { 1 }, cgroup => $file), 'errno ' . EBADF, 'by its handle';
+    close $file;
+    is run3(sub { 1 }, cgroup => $file), 'errno ' . EBADF, 'a closed handle';
 }
 SKIP: {
     my ($root) = map { /^\S+ (\S+) cgroup2 / ? $1 : () } split /\n/, slurp('/proc/self/mounts');
-    skip 'no cgroup2 file system is mounted', 2 if !$root;
+    skip 'no cgroup2 file system is mounted', 3 if !$root;
     my $group = "$root/linux-clone-test-$$";
-    mkdir $group or skip "the kernel refuses a control group: errno @{[ $! + 0 ]} ($!)", 2;
+    mkdir $group or skip "the kernel refuses a control group: errno @{[ $! + 0 ]} ($!)", 3;
     opendir my $dir, $group or die "$group: $!";
     my $fd = POSIX::open($group, POSIX::O_RDONLY()) // die "$group: $!";
-    my $text = result3(sub { slurp('/proc/self/cgroup') }, cgroup => $fd);
-    like $text, qr/linux-clone-test-$$/, 'a child that starts in a control group';
+    for my $cgroup ($fd, $dir) {
+        my $text = result3(sub { slurp('/proc/self/cgroup') }, cgroup => $cgroup);
+        like $text, qr/linux-clone-test-$$/, 'a child that starts in a control group, by ' . (ref \$cgroup eq 'SCALAR' ? 'number' : 'handle');
+    }
     unlike slurp('/proc/self/cgroup'), qr/linux-clone-test/, 'in which its parent is not';
     POSIX::close($fd);
     rmdir $group or diag "$group: $!";
@@ -153,6 +158,7 @@ for my $case (
     [ { pidfd => 5 },              undef, 'pidfd must be a reference to a scalar, not 5' ],
     [ { pidfd => \5 },             undef, 'pidfd cannot be assigned to: it is read-only or a glob (5)' ],
     [ { parent_tid => [] },        undef, 'parent_tid must be a reference to a scalar, not a reference to an ARRAY' ],
+    [ { cgroup => 'x' },           undef, 'cgroup must be a handle or the number of a descriptor, not the string "x"' ],
     [ { set_tid => 5 },            undef, 'set_tid must be a reference to an array of thread ids, not 5' ],
     [ { set_tid => [ 1, 'x' ] },   undef, 'set_tid must be a reference to an array of thread ids, not the string "x"' ],
     [ { set_tid => [ 1 << 40 ] },  undef, 'set_tid must be a reference to an array of thread ids, not ' . (1 << 40) ],

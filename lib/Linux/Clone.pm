@@ -217,13 +217,13 @@ CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the namespaces.
 
 =item cgroup
 
-A descriptor of the directory of a control group (version 2), in which the
-child starts. Linux 5.7. Sets INTO_CGROUP.
+A handle or descriptor of the directory of a control group (version 2), in
+which the child starts. Linux 5.7. Sets INTO_CGROUP.
 
 =back
 
-clone3 returns the child's process id, or -1 with C<$!>. Where the kernel, or a
-filter, has no clone3 for you that is ENOSYS or EPERM; nothing else is tried
+clone3 returns the child's process id, or -1 with C<$!>. Where the kernel, or
+a filter, has no clone3 for you that is ENOSYS or EPERM; nothing else is tried
 in its place, and clone always uses the old system call. It croaks as clone
 does, and for a key that there is not.
 
@@ -364,8 +364,8 @@ NEWUSER, THREAD, SIGHAND or VM in a process with several threads.
 
 =item EMFILE, ENFILE
 
-clone, clone3: no descriptor is left for PIDFD; the process, or the system, has
-too many open.
+clone, clone3: no descriptor is left for PIDFD; the process, or the system,
+has too many open.
 
 =item EBADF, EBUSY, EEXIST
 
@@ -539,8 +539,9 @@ Linux 5.7.
 
 =item CLEAR_SIGHAND
 
-Handlers that are functions are reset to default in the child, as by exec; what
-C<%SIG> says there does not change. clone3 only. Linux 5.5. Not with SIGHAND.
+Handlers that are functions are reset to default in the child, as by exec;
+what C<%SIG> says there does not change. clone3 only. Linux 5.5. Not with
+SIGHAND.
 
 =item PARENT_SETTID
 
@@ -583,8 +584,8 @@ Store the child's thread id in the child's memory at C<$ctid>. Linux 2.5.49.
 
 =item CHILD_CLEARTID
 
-Clear the thread id at C<$ctid> in the child's memory when the child lets go of
-that, and wake who waits there with futex(2). Linux 2.5.49.
+Clear the thread id at C<$ctid> in the child's memory when the child lets go
+of that, and wake who waits there with futex(2). Linux 2.5.49.
 
 =item DETACHED
 
@@ -1593,9 +1594,9 @@ first, and signals are blocked meanwhile.
 
 =item *
 
-New are clone3, pidfd_open, pidfd_send_signal and waitid, with their constants;
-NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP and CSIGNAL; and
-that functions and constants can be imported.
+New are clone3, pidfd_open, pidfd_send_signal and waitid, with their
+constants; NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP and
+CSIGNAL; and that functions and constants can be imported.
 
 =back
 
