@@ -1084,19 +1084,25 @@ static __thread perlxs_shared *S_guest;
  * are its parent's. SIGKILL may do that; other signals, and a stack that is used up, must not:
  * their default, death, comes where perl is consistent. */
 
+/* Old C libraries keep the process id in the thread's struct, which is the parent's, too. */
+static pid_t S_getpid(void)
+{
+    return (pid_t)syscall(SYS_getpid);
+}
+
 static void S_die_of(int signal)
 {
     struct sigaction action;
     sigset_t set;
 
     if (S_guest && S_guest->keeps_signals)
-        kill(getpid(), SIGKILL); /* the table of handlers is the parent's too */
+        kill(S_getpid(), SIGKILL); /* the table of handlers is the parent's too */
     Zero(&action, 1, struct sigaction);
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, NULL);
     sigemptyset(&set);
     sigaddset(&set, signal);
-    kill(getpid(), signal);
+    kill(S_getpid(), signal);
     /* here it ends, but for process 1 of a namespace, which ignores it by default */
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -1278,7 +1284,7 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
  * elsewhere, the number may be somebody else's, which closedir would close. */
 static int S_free_guests_dir(pTHX_ SV *sv, MAGIC *mg)
 {
-    if (SvTYPE(sv) == SVt_PVIO && IoDIRP((IO *)sv) && (IV)getpid() != PTR2IV(mg->mg_ptr)
+    if (SvTYPE(sv) == SVt_PVIO && IoDIRP((IO *)sv) && (IV)S_getpid() != PTR2IV(mg->mg_ptr)
         && fcntl(dirfd(IoDIRP((IO *)sv)), F_GETFD) != -1)
         IoDIRP((IO *)sv) = NULL;
     return 0;
@@ -1296,7 +1302,7 @@ static OP *S_guest_opendir(pTHX)
     if (io && IoDIRP(io)) {
         sv_unmagicext((SV *)io, PERL_MAGIC_ext, &S_guests_dir);
         sv_magicext((SV *)io, NULL, PERL_MAGIC_ext, &S_guests_dir,
-                    INT2PTR(char *, (IV)getpid()), 0);
+                    INT2PTR(char *, (IV)S_getpid()), 0);
     }
     return next;
 }
