@@ -155,6 +155,11 @@ impl CloneRequest {
             flags |= CloneFlags::CHILD_SETTID;
         }
         refuse(FUNCTION, flags)?;
+        if flags.contains(CloneFlags::VM) && !sys::CLONE3_HAS_OWN_STACK {
+            return Err(Error::usage(
+                "Linux::Clone::clone3: VM needs a stack of the child's own; here only clone gives it",
+            ));
+        }
         for (flag, name, key) in [
             (CloneFlags::PIDFD, "PIDFD", "pidfd"),
             (CloneFlags::SETTLS, "SETTLS", "tls"),

@@ -95,6 +95,10 @@ pub(crate) struct CloneArgs {
     pub(crate) cgroup: u64,
 }
 
+/// Whether [`clone3`] gives the child a stack of its own on this architecture.
+pub(crate) const CLONE3_HAS_OWN_STACK: bool =
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+
 /// clone3(2): starts a process that calls `entry(arg)`, which does not return, on the stack that
 /// `args` describe. Returns its process id.
 ///
@@ -102,7 +106,7 @@ pub(crate) struct CloneArgs {
 /// stack.
 ///
 /// # Safety
-/// As for [`clone`]; where the child cannot have a stack of its own, without VM.
+/// As for [`clone`]; without [`CLONE3_HAS_OWN_STACK`], never with VM.
 pub(crate) unsafe fn clone3(
     args: &mut CloneArgs,
     entry: extern "C" fn(*mut c_void) -> c_int,

@@ -48,6 +48,10 @@ my %failing = (
     'what clone refuses' => sub { Linux::Clone::clone(sub { 0 }, 0, Linux::Clone::SIGHAND | SIGCHLD) == -1 or die },
     'a read-only $ptid'  => sub { eval { Linux::Clone::clone(sub { 0 }, 0, SIGCHLD, 5); 1 } and die },
     'no arguments'       => sub { eval { &Linux::Clone::clone(); 1 } and die },
+    'no clone_args'      => sub { eval { Linux::Clone::clone3(sub { 0 }, []); 1 } and die },
+    'an unknown key'     => sub { eval { Linux::Clone::clone3(sub { 0 }, { flags => 0, parent_tid => \my $tid, set_tid => [ 1, 2 ], key => 1 }); 1 } and die },
+    'what clone3 refuses' => sub { Linux::Clone::clone3(sub { 0 }, { flags => 1 << 50, pidfd => \my $fd, set_tid => [ 1 .. 5 ] }) == -1 or die },
+    'no $ctid'           => sub { eval { Linux::Clone::clone(sub { 0 }, 0, Linux::Clone::CHILD_SETTID | SIGCHLD, undef, undef, 5); 1 } and die },
     'no pidfd_open'      => sub { Linux::Clone::pidfd_open(-1) == -1 or die },
     'a bad pidfd_open'   => sub { eval { Linux::Clone::pidfd_open([]); 1 } and die },
     'a signal to no pidfd' => sub { Linux::Clone::pidfd_send_signal(\*STDIN, 0) == -1 or die },
@@ -68,6 +72,7 @@ my %kinds = (
     '$ptid'        => sub { my $pid = Linux::Clone::clone(sub { 0 }, 0, SIGCHLD, my $ptid); waitpid $pid, 0; $ptid == $pid or die },
     'a pidfd'      => sub { my $pid = Linux::Clone::clone(sub { 0 }, 0, SIGCHLD | Linux::Clone::PIDFD, my $fd); waitpid $pid, 0; POSIX::close($fd) or die },
     'a small stack' => sub { status(sub { 0 }, 0, 1) eq 'exit 0' or die },
+    'clone3'       => sub { my $pid = Linux::Clone::clone3(sub { $_[0] // 3 }, { pidfd => \my $fd, parent_tid => \my $tid, child_tid => \my $ctid }); waitpid $pid, 0; POSIX::close($fd) or die; $tid == $pid or die },
     'a name'       => sub { my $pid = Linux::Clone::clone('named', 0, SIGCHLD); waitpid $pid, 0; $? and die },
 );
 sub named { 0 }

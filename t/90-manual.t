@@ -247,6 +247,9 @@ my %messages = (
     qq{$clone3: there is no "%s" in struct clone_args} => [ clone3_with({ flag => 0 }) ],
     "$clone3: %s must be a reference to a scalar, not %s" => [ map { clone3_with({ $_ => 5 }) } qw(pidfd parent_tid) ],
     "$clone3: set_tid must be a reference to an array of thread ids, not %s" => [ map { clone3_with({ set_tid => $_ }) } 5, ['x'] ],
+    # not on this machine's architecture, or else not on others
+    "$clone3: VM needs a stack of the child's own; here only clone gives it" =>
+        $Config{archname} =~ /^(?:x86_64|aarch64)/ ? [] : [ clone3_with({ flags => CLONE_VM | CLONE_VFORK }) ],
     "$clone3: %s needs %s" => [ map { clone3_with({ flags => $_ }) } CLONE_PIDFD, CLONE_SETTLS, CLONE_INTO_CGROUP, CLONE_CHILD_SETTID ],
     "Usage: $clone3(coderef, \\%clone_args)" => [ sub { &Linux::Clone::clone3($code) } ],
     "$clone: \$ptid cannot be assigned to: it is read-only or a glob (%s)" => [ sub { Linux::Clone::clone($code, 0, SIGCHLD, 5) } ],

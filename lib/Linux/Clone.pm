@@ -225,7 +225,8 @@ which the child starts. Linux 5.7. Sets INTO_CGROUP.
 clone3 returns the child's process id, or -1 with C<$!>. Where the kernel, or
 a filter, has no clone3 for you that is ENOSYS or EPERM; nothing else is tried
 in its place, and clone always uses the old system call. It croaks as clone
-does, and for a key that there is not.
+does, and for a key that there is not. On other architectures than x86-64 and
+aarch64 the child runs on its copy of the caller's stack.
 
 =head2 unshare
 
@@ -1076,6 +1077,10 @@ variable whose magic refuses, like C<$1>, croaks with perl's own message.
 =item Linux::Clone::clone3: %s must be a reference to a scalar, not %s
 
 =item Linux::Clone::clone3: set_tid must be a reference to an array of thread ids, not %s
+
+=item Linux::Clone::clone3: VM needs a stack of the child's own; here only clone gives it
+
+On other architectures than x86-64 and aarch64.
 
 =item Linux::Clone::clone3: %s needs %s
 
