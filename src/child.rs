@@ -58,6 +58,8 @@ struct Birth<'a, 'c> {
     call: &'a Call<'c>,
     request: &'a CloneRequest,
     errno: c_int,
+    /// The parent's process id, which the C library may keep.
+    parent: pid_t,
     /// Where to write the thread id that the C library keeps, if the kernel does not.
     tid: Option<NonNull<pid_t>>,
     /// Where to say that the C library's locks are free, and how often to look at that.
@@ -69,6 +71,8 @@ struct Guest<'a, 'c> {
     shared: &'a Shared<'a, 'c>,
     request: &'a CloneRequest,
     errno: c_int,
+    /// The parent's process id, which the C library may keep.
+    parent: pid_t,
     stack_limit: *const c_void,
 }
 
@@ -163,6 +167,7 @@ fn start_copy(
         call,
         request,
         errno,
+        parent: sys::getpid(),
         tid: own.filter(|own| own.as_ptr() != tid),
         locks,
     };
@@ -190,6 +195,7 @@ fn start_guest(
             shared,
             request,
             errno,
+            parent: sys::getpid(),
             stack_limit: stack.limit(),
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
@@ -285,6 +291,9 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
         if birth.request.tls.is_some() {
             ChildStack::forget_kept();
         }
+        if let SystemCall::Clone3 { .. } = birth.request.system_call {
+            sys::forget_parent_id(birth.parent, sys::getpid());
+        }
         if let Some(tid) = birth.tid {
             // SAFETY: the C library's own word, in our copy.
             unsafe { tid.write(sys::gettid()) };
@@ -318,6 +327,10 @@ extern "C" fn born_guest(guest: *mut c_void) -> c_int {
     let guest = unsafe { &*guest.cast::<Guest<'_, '_>>() };
     let flags = guest.request.flags;
     let status = catch_unwind(AssertUnwindSafe(|| {
+        if let SystemCall::Clone3 { .. } = guest.request.system_call {
+            // the struct is the parent's: so nobody's id, until it wakes
+            sys::forget_parent_id(guest.parent, -1);
+        }
         let start = Start {
             errno: guest.errno,
             assign: guest.request.child_assigns(),

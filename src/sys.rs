@@ -272,12 +272,33 @@ pub(crate) fn keeping_thread_id<R>(work: impl FnOnce() -> R) -> R {
     if let Some((ids, before)) = note {
         // SAFETY: as above.
         unsafe {
-            if ids.read()[0] != before[0] {
+            if ids.read() != before {
                 ids.write(before);
             }
         }
     }
     result
+}
+
+/// Replaces the process id that the C library keeps, if it keeps `parent`'s: for a child that it
+/// has not started itself. Before glibc 2.25 getpid(3) gives what stands beside the thread's id,
+/// and asks the kernel if that is negative; later there is nothing.
+pub(crate) fn forget_parent_id(parent: pid_t, own: pid_t) {
+    if let Some(address) = tid_address() {
+        // SAFETY: inside of the C library's struct for this thread, as in `keeping_thread_id`.
+        unsafe {
+            let process_id = address.add(1);
+            if process_id.read() == parent {
+                process_id.write(own);
+            }
+        }
+    }
+}
+
+/// The process's id, from the kernel (getpid(2)).
+pub(crate) fn getpid() -> pid_t {
+    // SAFETY: touches no memory.
+    unsafe { libc::syscall(libc::SYS_getpid) as pid_t }
 }
 
 /// The calling thread's id (gettid(2)).
