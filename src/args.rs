@@ -118,6 +118,7 @@ impl CloneRequest {
         let mut set_tid = Vec::new();
         let mut cgroup = 0;
         for (key, value) in entries {
+            let value = value.copy()?;
             match key.as_str() {
                 "flags" => {
                     flags_given = CloneFlags::from_bits_retain(bits(FUNCTION, "flags", &value)?);
@@ -132,7 +133,7 @@ impl CloneRequest {
                     ptid = Some(variable("parent_tid", &value)?);
                     implied |= CloneFlags::PARENT_SETTID;
                 }
-                "child_tid" => child_tid_given = Some(value),
+                "child_tid" => child_tid_given = Some(variable_or_address(value)?),
                 "tls" => {
                     tls_given = Some(tls(FUNCTION, "tls", Some(value))?);
                     implied |= CloneFlags::SETTLS;
@@ -172,12 +173,7 @@ impl CloneRequest {
             }
         }
         let ctid = match flags.wants_child_tid() {
-            Some(flag) => Some(child_tid(
-                FUNCTION,
-                "child_tid",
-                flag,
-                child_tid_given.map(|given| given.referent().unwrap_or(given)),
-            )?),
+            Some(flag) => Some(child_tid(FUNCTION, "child_tid", flag, child_tid_given)?),
             None => None,
         };
         // the kernel wants none of a thread or of a sibling
@@ -241,6 +237,20 @@ fn variable(key: &str, value: &Scalar) -> Result<Scalar, Error> {
     };
     must_be_assignable("clone3", key, &variable)?;
     Ok(variable)
+}
+
+/// clone3's child_tid: the variable that it refers to, or the address as it is.
+fn variable_or_address(value: Scalar) -> Result<Scalar, Error> {
+    if let Some(variable) = value.referent() {
+        return Ok(variable);
+    }
+    match value.number()?.integer() {
+        Some(address) if address > LARGEST_TID => Ok(value),
+        _ => Err(Error::usage(format!(
+            "Linux::Clone::clone3: child_tid must be a reference to a scalar or an address, not {}",
+            value.describe()
+        ))),
+    }
 }
 
 fn thread_ids(value: &Scalar) -> Result<Vec<libc::pid_t>, Error> {

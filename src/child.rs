@@ -189,6 +189,12 @@ fn start_guest(
     errno: c_int,
 ) -> Result<Started, Error> {
     call.share(|shared| {
+        if shared.is_nested() && matches!(request.ctid, Some(ChildTid::Address(_))) {
+            return Err(Error::usage(
+                "Linux::Clone: a thread id at an address is not for a child of a child that shares \
+                 memory; use a variable",
+            ));
+        }
         let own = NonNull::new(shared.tid());
         let (flags, tid) = request.child_tid(own, CloneFlags::CHILD_CLEARTID);
         let mut guest = Guest {

@@ -163,6 +163,8 @@ for my $case (
     [ { set_tid => [ 1, 'x' ] },   undef, 'set_tid must be a reference to an array of thread ids, not the string "x"' ],
     [ { set_tid => [ 1 << 40 ] },  undef, 'set_tid must be a reference to an array of thread ids, not ' . (1 << 40) ],
     [ { child_tid => \"constant" }, undef, 'child_tid is neither a variable nor an address: the string "constant"' ],
+    [ { child_tid => [] },         undef, 'child_tid must be a reference to a scalar or an address, not a reference to an ARRAY' ],
+    [ { child_tid => 5 },          undef, 'child_tid must be a reference to a scalar or an address, not 5' ],
     [ { flags => Linux::Clone::CHILD_SETTID }, undef, 'CHILD_SETTID needs child_tid' ],
     [ { flags => Linux::Clone::PIDFD }, undef, 'PIDFD needs pidfd' ],
     [ { flags => Linux::Clone::SETTLS }, undef, 'SETTLS needs tls' ],
@@ -181,7 +183,11 @@ for my $case (
     $tied{flags} = 0;
     my $pid = Linux::Clone::clone3(sub { 5 }, \%tied);
     is CloneTest::reap($pid), 'exit 5', 'a tied hash';
-    $tied{dies} = 1;
+    %tied = (parent_tid => \my $tid, child_tid => \my $ctid, pidfd => \my $fd);
+    $pid = Linux::Clone::clone3(sub { $ctid == $$ ? 6 : 7 }, \%tied);
+    is CloneTest::reap($pid), 'exit 6', 'with references in it';
+    ok $tid == $pid && POSIX::close($fd), 'which are followed';
+    %tied = (dies => 1);
     ok !eval { Linux::Clone::clone3(sub { 5 }, \%tied); 1 }, 'one that dies';
     is wait, -1, 'starts nothing';
 }

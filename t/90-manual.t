@@ -247,6 +247,15 @@ my %messages = (
     qq{$clone3: there is no "%s" in struct clone_args} => [ clone3_with({ flag => 0 }) ],
     "$clone3: %s must be a reference to a scalar, not %s" => [ map { clone3_with({ $_ => 5 }) } qw(pidfd parent_tid) ],
     "$clone3: set_tid must be a reference to an array of thread ids, not %s" => [ map { clone3_with({ set_tid => $_ }) } 5, ['x'] ],
+    'Linux::Clone: a thread id at an address is not for a child of a child that shares memory; use a variable' => [ sub {
+        my $word = pack 'x64';
+        my $address = unpack('J', pack 'p', $word) + 7 & ~7;
+        my $error;
+        my $shared = CLONE_VM | CLONE_VFORK | SIGCHLD;
+        waitpid Linux::Clone::clone(sub { $error = eval { Linux::Clone::clone($code, 0, $shared | CLONE_CHILD_SETTID, undef, undef, $address); 1 } ? '' : $@; 0 }, 0, $shared), 0;
+        die $error;
+    } ],
+    "$clone3: child_tid must be a reference to a scalar or an address, not %s" => [ map { clone3_with({ child_tid => $_ }) } 5, [], undef ],
     # not on this machine's architecture, or else not on others
     "$clone3: VM needs a stack of the child's own; here only clone gives it" =>
         $Config{archname} =~ /^(?:x86_64|aarch64)/ ? [] : [ clone3_with({ flags => CLONE_VM | CLONE_VFORK }) ],

@@ -1078,6 +1078,10 @@ variable whose magic refuses, like C<$1>, croaks with perl's own message.
 
 =item Linux::Clone::clone3: set_tid must be a reference to an array of thread ids, not %s
 
+=item Linux::Clone: a thread id at an address is not for a child of a child that shares memory; use a variable
+
+=item Linux::Clone::clone3: child_tid must be a reference to a scalar or an address, not %s
+
 =item Linux::Clone::clone3: VM needs a stack of the child's own; here only clone gives it
 
 On other architectures than x86-64 and aarch64.

@@ -580,15 +580,19 @@ static void S_items(pTHX_ void *arg)
     struct items *const it = (struct items *)arg;
     SV *const sv = it->sv;
     AV *items;
+    AV *av;
+    HV *hv;
 
     *it->out = NULL;
     SvGETMAGIC(sv);
     if (!SvROK(sv) || SvOBJECT(SvRV(sv))
         || SvTYPE(SvRV(sv)) != (it->kind == PERLXS_ITEMS_HASH ? SVt_PVHV : SVt_PVAV))
         return;
+    sv_2mortal(SvREFCNT_inc_simple_NN(SvRV(sv))); /* a tie method may let go of it */
+    av = (AV *)SvRV(sv);
+    hv = (HV *)SvRV(sv);
     items = (AV *)sv_2mortal((SV *)newAV());
     if (it->kind == PERLXS_ITEMS_HASH) {
-        HV *const hv = (HV *)SvRV(sv);
         HE *entry;
 
         hv_iterinit(hv);
@@ -598,7 +602,6 @@ static void S_items(pTHX_ void *arg)
         }
     }
     else {
-        AV *const av = (AV *)SvRV(sv);
         const SSize_t last = av_len(av);
         SSize_t i;
 
@@ -1821,6 +1824,11 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
         if (S_shared_end(aTHX_ S_guest) == PERLXS_EXIT)
             status = PERLXS_EXIT;
     return S_shared_end(aTHX_ s) == PERLXS_EXIT ? PERLXS_EXIT : status;
+}
+
+int perlxs_shared_is_nested(perlxs_shared *s)
+{
+    return s->host != NULL;
 }
 
 int32_t *perlxs_shared_tid(perlxs_shared *s)

@@ -201,5 +201,7 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
 int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s);
 /* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */
 int32_t *perlxs_shared_tid(perlxs_shared *s);
+/* Whether this process shares somebody's memory itself. */
+int perlxs_shared_is_nested(perlxs_shared *s);
 
 #endif

@@ -249,5 +249,6 @@ unsafe extern "C" {
         stack_limit: *const c_void,
     ) -> c_int;
     pub fn perlxs_shared_end(interp: *mut Interp, shared: *mut Shared) -> c_int;
+    pub fn perlxs_shared_is_nested(shared: *mut Shared) -> c_int;
     pub fn perlxs_shared_tid(shared: *mut Shared) -> *mut i32;
 }

@@ -86,6 +86,13 @@ impl Shared<'_, '_> {
         unsafe { ffi::perlxs_shared_tid(self.raw) }
     }
 
+    /// Whether the process that shares its memory is itself such a guest. Then [`Shared::tid`] must
+    /// be what the kernel clears.
+    pub fn is_nested(&self) -> bool {
+        // SAFETY: the shim's own struct, alive until the share ends.
+        unsafe { ffi::perlxs_shared_is_nested(self.raw) != 0 }
+    }
+
     /// Runs `code` as the main program of a process that shares this one's memory, and returns
     /// its exit status; the process must end with it, without running anything of perl.
     ///
