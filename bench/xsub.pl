@@ -47,13 +47,13 @@ require Linux::Clone;
     require CXS;
 }
 
-# Both must define the same names with the same values.
+# Both must define the same constants with the same values, and the two functions.
 {
     no strict 'refs';
     my ($ours, $theirs) = map {
         my $package = $_;
-        join ' ', sort map { "$_=" . (/^[A-Z]/ ? &{"${package}::$_"}() : 'function') }
-            grep { /^(?:clone|unshare|CSIGNAL|(?:CLONE_)?[A-Z]+)\z/ && defined &{"${package}::$_"} }
+        join ' ', sort map { "$_=" . (/^[A-Z_]/ ? &{"${package}::$_"}() : 'function') }
+            grep { /^(?:clone|unshare|[A-Z_]+)\z/ && defined &{"${package}::$_"} }
             grep { !/^(?:BEGIN|END)\z/ } keys %{"${package}::"};
     } qw(Linux::Clone CXS);
     die "bench/cxs/CXS.xs is not what Linux::Clone is:\n$ours\n$theirs\n" if $ours ne $theirs;

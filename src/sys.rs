@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -626,7 +627,13 @@ pub(crate) fn is_running(pid: pid_t) -> bool {
 /// Whether the caller's next child is to be in another PID namespace than the caller, by
 /// unshare(2) or setns(2); true if that cannot be told (namespaces(7)).
 pub(crate) fn next_child_changes_pid_namespace() -> bool {
-    let namespace = |file| std::fs::read_link(file).ok();
-    let own = namespace("/proc/thread-self/ns/pid");
-    own.is_none() || own != namespace("/proc/thread-self/ns/pid_for_children")
+    // such a link reads "pid:[4026531836]"
+    let namespace = |file: &CStr| {
+        let mut name = [0u8; 32];
+        // SAFETY: a C string, and a buffer of that length.
+        let len = unsafe { libc::readlink(file.as_ptr(), name.as_mut_ptr().cast(), name.len()) };
+        (len > 0).then_some(name)
+    };
+    let own = namespace(c"/proc/thread-self/ns/pid");
+    own.is_none() || own != namespace(c"/proc/thread-self/ns/pid_for_children")
 }

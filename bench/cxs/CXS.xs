@@ -34,7 +34,7 @@
 
 static const struct {
     const char *name;
-    unsigned int value;
+    unsigned long value;
 } constants[] = {
 #define BOTH(name)                                                                                 \
     {#name, (unsigned int)CLONE_##name}, {"CLONE_" #name, (unsigned int)CLONE_##name}
@@ -64,6 +64,34 @@ static const struct {
     BOTH(PIDFD),
     BOTH(PARENT),
     {"CSIGNAL", CSIGNAL},
+    /* by their numbers: most are not in every header */
+    {"CLEAR_SIGHAND", 1UL << 32},
+    {"CLONE_CLEAR_SIGHAND", 1UL << 32},
+    {"INTO_CGROUP", 1UL << 33},
+    {"CLONE_INTO_CGROUP", 1UL << 33},
+    {"CLD_CONTINUED", 6UL},
+    {"CLD_DUMPED", 3UL},
+    {"CLD_EXITED", 1UL},
+    {"CLD_KILLED", 2UL},
+    {"CLD_STOPPED", 5UL},
+    {"CLD_TRAPPED", 4UL},
+    {"PIDFD_NONBLOCK", 2048UL},
+    {"PIDFD_SIGNAL_PROCESS_GROUP", 4UL},
+    {"PIDFD_SIGNAL_THREAD", 1UL},
+    {"PIDFD_SIGNAL_THREAD_GROUP", 2UL},
+    {"PIDFD_THREAD", 128UL},
+    {"P_ALL", 0UL},
+    {"P_PGID", 2UL},
+    {"P_PID", 1UL},
+    {"P_PIDFD", 3UL},
+    {"WCONTINUED", 8UL},
+    {"WEXITED", 4UL},
+    {"WNOHANG", 1UL},
+    {"WNOWAIT", 16777216UL},
+    {"WSTOPPED", 2UL},
+    {"__WALL", 1073741824UL},
+    {"__WCLONE", 2147483648UL},
+    {"__WNOTHREAD", 536870912UL},
 };
 
 static int child(void *code)

@@ -11,9 +11,12 @@ our $VERSION = '0.100';
 require XSLoader;
 XSLoader::load('CXS', $VERSION);
 
-# Nothing by default. The constants are exported under their names in clone(2).
-our @EXPORT_OK   = (qw(clone unshare), grep { /^(?:CLONE_|CSIGNAL$)/ } keys %CXS::);
-our %EXPORT_TAGS = (flags => [ grep { /^C[A-Z]/ } @EXPORT_OK ]);
+# Nothing by default. The constants are exported under their names in the manual pages of Linux.
+our %EXPORT_TAGS = (
+    flags => [ grep { /^(?:CLONE_|CSIGNAL$)/ } keys %CXS:: ],
+    wait  => [ grep { /^(?:P_|W[A-Z]|__W|CLD_|PIDFD_)/ } keys %CXS:: ],
+);
+our @EXPORT_OK = (qw(clone unshare), map { @$_ } values %EXPORT_TAGS);
 
 sub import {
     return if @_ == 1;
