@@ -82,7 +82,14 @@ impl CloneRequest {
             false => None,
         };
         let ctid = match flags.wants_child_tid() {
-            Some(flag) => Some(child_tid("clone", "$ctid", flag, call.get(5))?),
+            Some(flag) => {
+                let ctid = call.get(5).filter(|ctid| !ctid.is_undef_constant());
+                let ctid = ctid.ok_or_else(|| missing("clone", flag, "$ctid"))?;
+                Some(match address_tid("clone", "$ctid", &ctid)? {
+                    Some(address) => address,
+                    None => variable_tid("clone", "$ctid", ctid)?,
+                })
+            }
             None => None,
         };
         Ok(CloneRequest {
@@ -113,7 +120,7 @@ impl CloneRequest {
         let mut flags_given = CloneFlags::empty();
         let mut implied = CloneFlags::empty();
         let mut stack_bytes = ChildStack::DEFAULT;
-        let (mut pidfd, mut ptid, mut tls_given, mut child_tid_given) = (None, None, None, None);
+        let (mut pidfd, mut ptid, mut tls_given, mut ctid) = (None, None, None, None);
         let mut exit_signal_given = None;
         let mut set_tid = Vec::new();
         let mut cgroup = 0;
@@ -133,7 +140,18 @@ impl CloneRequest {
                     ptid = Some(variable("parent_tid", &value)?);
                     implied |= CloneFlags::PARENT_SETTID;
                 }
-                "child_tid" => child_tid_given = Some(variable_or_address(value)?),
+                "child_tid" => {
+                    ctid = Some(match value.referent() {
+                        Some(variable) => variable_tid(FUNCTION, "child_tid", variable)?,
+                        None => address_tid(FUNCTION, "child_tid", &value)?.ok_or_else(|| {
+                            Error::usage(format!(
+                                "Linux::Clone::clone3: child_tid must be a reference to a scalar \
+                                 or an address, not {}",
+                                value.describe()
+                            ))
+                        })?,
+                    });
+                }
                 "tls" => {
                     tls_given = Some(tls(FUNCTION, "tls", Some(value))?);
                     implied |= CloneFlags::SETTLS;
@@ -152,13 +170,14 @@ impl CloneRequest {
             }
         }
         let mut flags = flags_given | implied;
-        if child_tid_given.is_some() && flags.wants_child_tid().is_none() {
+        if ctid.is_some() && flags.wants_child_tid().is_none() {
             flags |= CloneFlags::CHILD_SETTID;
         }
         refuse(FUNCTION, flags)?;
         if flags.contains(CloneFlags::VM) && !sys::CLONE3_HAS_OWN_STACK {
             return Err(Error::usage(
-                "Linux::Clone::clone3: VM needs a stack of the child's own; here only clone gives it",
+                "Linux::Clone::clone3: VM needs a stack of the child's own; here only clone gives \
+                 it",
             ));
         }
         for (flag, name, key) in [
@@ -167,15 +186,12 @@ impl CloneRequest {
             (CloneFlags::INTO_CGROUP, "INTO_CGROUP", "cgroup"),
         ] {
             if flags.contains(flag) && !implied.contains(flag) {
-                return Err(Error::usage(format!(
-                    "Linux::Clone::clone3: {name} needs {key}"
-                )));
+                return Err(missing(FUNCTION, name, key));
             }
         }
-        let ctid = match flags.wants_child_tid() {
-            Some(flag) => Some(child_tid(FUNCTION, "child_tid", flag, child_tid_given)?),
-            None => None,
-        };
+        if let (Some(flag), None) = (flags.wants_child_tid(), &ctid) {
+            return Err(missing(FUNCTION, flag, "child_tid"));
+        }
         // the kernel wants none of a thread or of a sibling
         let unsignalled = flags.intersects(CloneFlags::THREAD | CloneFlags::PARENT);
         let exit_signal = exit_signal_given.unwrap_or(match unsignalled {
@@ -239,20 +255,6 @@ fn variable(key: &str, value: &Scalar) -> Result<Scalar, Error> {
     Ok(variable)
 }
 
-/// clone3's child_tid: the variable that it refers to, or the address as it is.
-fn variable_or_address(value: Scalar) -> Result<Scalar, Error> {
-    if let Some(variable) = value.referent() {
-        return Ok(variable);
-    }
-    match value.number()?.integer() {
-        Some(address) if address > LARGEST_TID => Ok(value),
-        _ => Err(Error::usage(format!(
-            "Linux::Clone::clone3: child_tid must be a reference to a scalar or an address, not {}",
-            value.describe()
-        ))),
-    }
-}
-
 fn thread_ids(value: &Scalar) -> Result<Vec<libc::pid_t>, Error> {
     let wrong = |what: &Scalar| {
         Error::usage(format!(
@@ -270,58 +272,42 @@ fn thread_ids(value: &Scalar) -> Result<Vec<libc::pid_t>, Error> {
     Ok(ids)
 }
 
-impl CloneRequest {
-    /// The variable that CHILD_CLEARTID clears for the parent to see: where memory is shared, the
-    /// child has let go of it when clone returns.
-    pub(crate) fn cleared_in_parent(&self) -> Option<&Scalar> {
-        match &self.ctid {
-            Some(ChildTid::Variable(ctid))
-                if self
-                    .flags
-                    .contains(CloneFlags::VM | CloneFlags::CHILD_CLEARTID) =>
-            {
-                Some(ctid)
-            }
-            _ => None,
-        }
+/// A variable for the child's thread id.
+fn variable_tid(function: &str, name: &str, sv: Scalar) -> Result<ChildTid, Error> {
+    match sv.assignable()? {
+        true => Ok(ChildTid::Variable(sv)),
+        false => Err(Error::usage(format!(
+            "Linux::Clone::{function}: {name} is neither a variable nor an address: {}",
+            sv.describe()
+        ))),
     }
 }
 
-fn child_tid(
-    function: &str,
-    name: &str,
-    flag: &str,
-    arg: Option<Scalar>,
-) -> Result<ChildTid, Error> {
-    let Some(ctid) = arg.filter(|ctid| !ctid.is_undef_constant()) else {
-        return Err(Error::usage(format!(
-            "Linux::Clone::{function}: {flag} needs {name}"
-        )));
-    };
-    match ctid.number()?.integer() {
+/// An address for it, or `None` if the number is no address.
+fn address_tid(function: &str, name: &str, sv: &Scalar) -> Result<Option<ChildTid>, Error> {
+    match sv.number()?.integer() {
         Some(address) if address > LARGEST_TID => match usize::try_from(address) {
             Ok(address) if address % align_of::<libc::pid_t>() == 0 && sys::is_mapped(address) => {
-                Ok(ChildTid::Address(address))
+                Ok(Some(ChildTid::Address(address)))
             }
             _ => Err(Error::usage(format!(
                 "Linux::Clone::{function}: {name} is no address of a word in memory: {}",
-                ctid.describe()
+                sv.describe()
             ))),
         },
-        _ if ctid.assignable()? => Ok(ChildTid::Variable(ctid)),
-        _ => Err(Error::usage(format!(
-            "Linux::Clone::{function}: {name} is neither a variable nor an address: {}",
-            ctid.describe()
-        ))),
+        _ => Ok(None),
     }
+}
+
+/// A flag without the value that it is about.
+fn missing(function: &str, flag: &str, name: &str) -> Error {
+    Error::usage(format!("Linux::Clone::{function}: {flag} needs {name}"))
 }
 
 #[cfg(not(target_arch = "x86"))]
 fn tls(function: &str, name: &str, arg: Option<Scalar>) -> Result<Tls, Error> {
     let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
-        return Err(Error::usage(format!(
-            "Linux::Clone::{function}: SETTLS needs {name}"
-        )));
+        return Err(missing(function, "SETTLS", name));
     };
     match tls.number()?.integer().map(usize::try_from) {
         Some(Ok(address)) if sys::is_mapped(address) => Ok(Tls(address)),
@@ -336,9 +322,7 @@ fn tls(function: &str, name: &str, arg: Option<Scalar>) -> Result<Tls, Error> {
 #[cfg(target_arch = "x86")]
 fn tls(function: &str, name: &str, arg: Option<Scalar>) -> Result<Tls, Error> {
     let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
-        return Err(Error::usage(format!(
-            "Linux::Clone::{function}: SETTLS needs {name}"
-        )));
+        return Err(missing(function, "SETTLS", name));
     };
     match tls.bytes()?.map(<[u8; 16]>::try_from) {
         Some(Ok(descriptor)) => Ok(Tls(descriptor)),
@@ -481,6 +465,8 @@ fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
 }
 
 /// 64 bits; a negative number is what perl's `|` makes of the highest.
+// one copy for its many callers: the library has a size to keep
+#[inline(never)]
 fn bits(function: &str, name: &str, arg: &Scalar) -> Result<u64, Error> {
     let bits = integer(function, name, arg, arg.number()?)?;
     u64::try_from(bits)

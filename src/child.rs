@@ -58,8 +58,7 @@ struct Birth<'a, 'c> {
     call: &'a Call<'c>,
     request: &'a CloneRequest,
     errno: c_int,
-    /// The parent's process id, which the C library may keep.
-    parent: pid_t,
+    parent_id: Option<pid_t>,
     /// Where to write the thread id that the C library keeps, if the kernel does not.
     tid: Option<NonNull<pid_t>>,
     /// Where to say that the C library's locks are free, and how often to look at that.
@@ -71,18 +70,33 @@ struct Guest<'a, 'c> {
     shared: &'a Shared<'a, 'c>,
     request: &'a CloneRequest,
     errno: c_int,
-    /// The parent's process id, which the C library may keep.
-    parent: pid_t,
+    parent_id: Option<pid_t>,
     stack_limit: *const c_void,
 }
 
 impl CloneRequest {
+    /// The caller's process id, where the child may take it for its own: clone(3) tells the C
+    /// library that there is another, clone3(2) does not.
+    fn parent_id(&self) -> Option<pid_t> {
+        matches!(self.system_call, SystemCall::Clone3 { .. }).then(sys::getpid)
+    }
+
     /// What perl code assigns in the child for CHILD_SETTID.
     fn child_assigns(&self) -> Option<(&Scalar, i64)> {
         match &self.ctid {
             Some(ChildTid::Variable(ctid)) if self.flags.contains(CloneFlags::CHILD_SETTID) => {
                 Some((ctid, sys::gettid().into()))
             }
+            _ => None,
+        }
+    }
+
+    /// The variable that CHILD_CLEARTID clears for the parent to see: where memory is shared, the
+    /// child has let go of it when clone returns.
+    pub(crate) fn cleared_in_parent(&self) -> Option<&Scalar> {
+        let flags = CloneFlags::VM | CloneFlags::CHILD_CLEARTID;
+        match &self.ctid {
+            Some(ChildTid::Variable(ctid)) if self.flags.contains(flags) => Some(ctid),
             _ => None,
         }
     }
@@ -167,7 +181,7 @@ fn start_copy(
         call,
         request,
         errno,
-        parent: sys::getpid(),
+        parent_id: request.parent_id(),
         tid: own.filter(|own| own.as_ptr() != tid),
         locks,
     };
@@ -201,7 +215,7 @@ fn start_guest(
             shared,
             request,
             errno,
-            parent: sys::getpid(),
+            parent_id: request.parent_id(),
             stack_limit: stack.limit(),
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
@@ -297,8 +311,8 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
         if birth.request.tls.is_some() {
             ChildStack::forget_kept();
         }
-        if let SystemCall::Clone3 { .. } = birth.request.system_call {
-            sys::forget_parent_id(birth.parent, sys::getpid());
+        if let Some(parent) = birth.parent_id {
+            sys::forget_parent_id(parent, sys::getpid());
         }
         if let Some(tid) = birth.tid {
             // SAFETY: the C library's own word, in our copy.
@@ -333,9 +347,9 @@ extern "C" fn born_guest(guest: *mut c_void) -> c_int {
     let guest = unsafe { &*guest.cast::<Guest<'_, '_>>() };
     let flags = guest.request.flags;
     let status = catch_unwind(AssertUnwindSafe(|| {
-        if let SystemCall::Clone3 { .. } = guest.request.system_call {
+        if let Some(parent) = guest.parent_id {
             // the struct is the parent's: so nobody's id, until it wakes
-            sys::forget_parent_id(guest.parent, -1);
+            sys::forget_parent_id(parent, -1);
         }
         let start = Start {
             errno: guest.errno,

@@ -60,7 +60,8 @@ impl ChildStack {
         unsafe { self.mapping.base.add(Self::LEAST / 4) }
     }
 
-    /// The lowest address of the stack, above the guard page, and its length, as clone3(2) takes it.
+    /// The lowest address of the stack, above the guard page, and its length: as clone3(2) takes
+    /// them.
     pub(crate) fn extent(&self) -> (u64, u64) {
         let page = sys::page_size();
         (

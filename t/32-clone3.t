@@ -50,6 +50,8 @@ for my $flags (0, $shared) {
     ok oct($fd_flags) & 02000000, 'close-on-exec';
     POSIX::close($fd);
     cmp_ok $ptid, '>', 1, 'the thread id';
+    $ctid = 1 << 40;
+    is run3(sub { $ctid == $$ ? 3 : 4 }, flags => $flags, child_tid => \$ctid), 'exit 3', 'a variable is one, whatever it held';
     my $clear = 5;
     is run3(sub { 0 }, flags => $flags | Linux::Clone::CHILD_CLEARTID, child_tid => \$clear), 'exit 0', 'CHILD_CLEARTID';
     is $clear, $flags ? 0 : 5, $flags ? 'cleared' : 'in the copy';

@@ -1498,9 +1498,8 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
     left.statusvalue_posix = 255 << 8;
     SAVEDESTRUCTOR_X(S_left, &left);
     JMPENV_PUSH(ret);
-    if (ret == 0) {
+    if (ret == 0)
         *status = S_call_main(aTHX_ code, start);
-    }
     JMPENV_POP;
     if (ret == 0)
         return PERLXS_OK;
