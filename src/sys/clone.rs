@@ -1,0 +1,218 @@
+//! clone(2) and clone3(2), and what the C library keeps of a thread's id.
+
+#![allow(unsafe_code)]
+
+use std::ptr::{self, NonNull};
+
+use libc::{c_int, c_ulong, c_void, pid_t};
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+use super::exit_now;
+use super::{gettid, last_error};
+use crate::error::Error;
+
+/// clone(2): starts a process that calls `entry(arg)` on the stack below `stack_top` and ends
+/// with the status it returns. Returns its process id.
+///
+/// # Safety
+/// `flags` has VM only with VFORK, and SETTLS only with a `tls` as the architecture wants it.
+/// `stack_top` is the end of a mapping that nobody uses, aligned for the architecture;
+/// `parent_tid` and, with a flag that uses it, `child_tid` are writable; `entry` may be called
+/// with `arg` in a copy of this process, or with VM in this memory while the caller sleeps.
+pub(crate) unsafe fn clone(
+    entry: extern "C" fn(*mut c_void) -> c_int,
+    stack_top: *mut c_void,
+    flags: c_int,
+    arg: *mut c_void,
+    parent_tid: *mut c_int,
+    tls: *mut c_void,
+    child_tid: *mut c_int,
+) -> Result<pid_t, Error> {
+    // SAFETY: as the caller says; the pointers of unused arguments are null.
+    let pid = unsafe { libc::clone(entry, stack_top, flags, arg, parent_tid, tls, child_tid) };
+    match pid {
+        -1 => Err(last_error()),
+        pid => Ok(pid),
+    }
+}
+
+/// `struct clone_args` of clone3(2), version 2 (Linux 5.7).
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct CloneArgs {
+    pub(crate) flags: u64,
+    pub(crate) pidfd: u64,
+    pub(crate) child_tid: u64,
+    pub(crate) parent_tid: u64,
+    pub(crate) exit_signal: u64,
+    pub(crate) stack: u64,
+    pub(crate) stack_size: u64,
+    pub(crate) tls: u64,
+    pub(crate) set_tid: u64,
+    pub(crate) set_tid_size: u64,
+    pub(crate) cgroup: u64,
+}
+
+/// Whether [`clone3`] gives the child a stack of its own on this architecture.
+pub(crate) const CLONE3_HAS_OWN_STACK: bool =
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+
+/// clone3(2): starts a process that calls `entry(arg)`, which does not return, on the stack that
+/// `args` describe. Returns its process id.
+///
+/// On other architectures than x86-64 and aarch64 the child runs on its copy of the caller's
+/// stack.
+///
+/// # Safety
+/// As for [`clone`]; without [`CLONE3_HAS_OWN_STACK`], never with VM.
+pub(crate) unsafe fn clone3(
+    args: &mut CloneArgs,
+    entry: extern "C" fn(*mut c_void) -> c_int,
+    arg: *mut c_void,
+) -> Result<pid_t, Error> {
+    let size = size_of::<CloneArgs>();
+    let outcome: isize;
+    // SAFETY: the kernel reads `args`. The child starts behind the system call, with all registers
+    // as they were but the result and the stack pointer; it calls `entry` and never comes here.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp", // the outermost frame
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => outcome,
+            in("rdi") &raw mut *args,
+            in("rsi") size,
+            in("r12") arg,
+            in("r13") entry,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr", // the outermost frame
+            "mov x30, xzr",
+            "mov x0, x20",
+            "blr x21",
+            "brk #1",
+            "2:",
+            in("x8") libc::SYS_clone3,
+            inlateout("x0") &raw mut *args => outcome,
+            in("x1") size,
+            in("x20") arg,
+            in("x21") entry,
+            lateout("x30") _,
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        args.stack = 0;
+        args.stack_size = 0;
+        // SAFETY: without a stack of its own the child returns here like a forked one.
+        outcome = unsafe { libc::syscall(libc::SYS_clone3, &raw mut *args, size) as isize };
+        if outcome == 0 {
+            entry(arg);
+            exit_now(255);
+        }
+        if outcome == -1 {
+            return Err(last_error());
+        }
+    }
+    match outcome {
+        pid @ 0.. => Ok(pid as pid_t),
+        error => Err(Error::Errno(-error as c_int)),
+    }
+}
+
+/// The thread-local storage of a child: what clone(2) takes for SETTLS.
+///
+/// An address; on i386 the bytes of a `struct user_desc`.
+#[derive(Debug)]
+pub(crate) struct Tls(
+    #[cfg(not(target_arch = "x86"))] pub(crate) usize,
+    #[cfg(target_arch = "x86")] pub(crate) [u8; 16],
+);
+
+impl Tls {
+    pub(crate) fn as_argument(&self) -> *mut c_void {
+        #[cfg(not(target_arch = "x86"))]
+        return self.0 as *mut c_void;
+        #[cfg(target_arch = "x86")]
+        return self.0.as_ptr().cast_mut().cast();
+    }
+}
+
+/// Where the C library keeps the calling thread's id, or `None` if it cannot be told.
+///
+/// glibc's fork has the kernel write a child's own id there; clone(2) does not know the place.
+/// The kernel knows it, as the address that it clears when the thread ends (prctl(2),
+/// PR_GET_TID_ADDRESS). It counts only if this thread's id stands there: other C libraries keep
+/// something else at that address. Asked once for each thread.
+pub(crate) fn tid_address() -> Option<NonNull<pid_t>> {
+    thread_local! {
+        static ADDRESS: Option<NonNull<pid_t>> = {
+            let mut address: *mut pid_t = ptr::null_mut();
+            // SAFETY: the kernel writes one pointer to `address`.
+            unsafe {
+                libc::prctl(
+                    libc::PR_GET_TID_ADDRESS,
+                    &raw mut address,
+                    0 as c_ulong,
+                    0 as c_ulong,
+                    0 as c_ulong,
+                )
+            };
+            // SAFETY: the address is the C library's own, valid as long as the thread lives.
+            NonNull::new(address).filter(|id| unsafe { id.read() } == gettid())
+        };
+    }
+    ADDRESS.with(|&address| address)
+}
+
+/// Runs `work`, and puts back the C library's note of the calling thread's id, and what stands
+/// beside it.
+///
+/// Before glibc 2.25 clone(3) overwrites both, the thread's and the process's id, in a child that
+/// shares memory, where they are the parent's; a thread whose id is gone cannot be joined.
+pub(crate) fn keeping_thread_id<R>(work: impl FnOnce() -> R) -> R {
+    let note = tid_address().map(|address| {
+        let ids = address.cast::<[pid_t; 2]>();
+        // SAFETY: both are inside of the C library's struct for this thread, whose is this.
+        (ids, unsafe { ids.read() })
+    });
+    let result = work();
+    if let Some((ids, before)) = note {
+        // SAFETY: as above.
+        unsafe {
+            if ids.read() != before {
+                ids.write(before);
+            }
+        }
+    }
+    result
+}
+
+/// Replaces the process id that the C library keeps, if it keeps `parent`'s: for a child that it
+/// has not started itself. Before glibc 2.25 getpid(3) gives what stands beside the thread's id,
+/// and asks the kernel if that is negative; later there is nothing.
+pub(crate) fn forget_parent_id(parent: pid_t, own: pid_t) {
+    if let Some(address) = tid_address() {
+        // SAFETY: inside of the C library's struct for this thread, as in `keeping_thread_id`.
+        unsafe {
+            let process_id = address.add(1);
+            if process_id.read() == parent {
+                process_id.write(own);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The locks of the C library, which another thread may hold when a process is copied.
+
+#![allow(unsafe_code)]
+
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use libc::{c_int, c_long, c_void};
+
+use super::{exit_now, last_error};
+use crate::error::Error;
+
+/// Whether this process certainly has no thread but the caller.
+///
+/// glibc says so in a variable since 2.32 (`__libc_single_threaded`); it may say no for ever once
+/// there was another thread, and others do not say. Then proc(5) is asked, which takes longer.
+pub(crate) fn is_single_threaded() -> bool {
+    static SINGLE: OnceLock<Option<&AtomicU8>> = OnceLock::new();
+    let single = SINGLE.get_or_init(|| {
+        // SAFETY: a C string; the symbol, if there is one, is a `char` that stays.
+        unsafe {
+            let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr());
+            symbol.cast::<AtomicU8>().as_ref()
+        }
+    });
+    if single.is_some_and(|single| single.load(Ordering::Relaxed) != 0) {
+        return true;
+    }
+    // SAFETY: all zeros is a valid `stat`.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a C string, and a place for the answer.
+    let told = unsafe { libc::stat(c"/proc/self/task".as_ptr(), &raw mut stat) } == 0;
+    // a directory has two links and one for each directory in it: the threads
+    told && stat.st_nlink == 3
+}
+
+/// Takes and gives back the locks of the C library that its fork(3) sets free: those of malloc, of
+/// stdio, of the dynamic loader and of the list of threads. Blocks as long as one of them is held.
+pub(crate) fn pass_through_locks() {
+    // SAFETY: touches nothing but the C library's own state. mallinfo goes through all arenas.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallinfo()
+    };
+    let mut byte = [0u8; 1];
+    // SAFETY: opens a stream on a buffer that outlives it, and closes it.
+    unsafe {
+        let stream = libc::fmemopen(byte.as_mut_ptr().cast(), 1, c"r".as_ptr());
+        if !stream.is_null() {
+            libc::fclose(stream);
+        }
+    }
+    // SAFETY: changes nothing; to do it in all threads, the C library goes through their list.
+    unsafe {
+        libc::setresuid(libc::uid_t::MAX, libc::uid_t::MAX, libc::uid_t::MAX);
+    }
+    // SAFETY: all zeros is a valid `Dl_info`; the address is one of this library.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        libc::dladdr(pass_through_locks as *const c_void, &raw mut info);
+    }
+}
+
+/// A word of memory that this process shares with the children it starts (mmap(2), futex(2)).
+#[derive(Debug)]
+pub(crate) struct SharedWord(NonNull<AtomicU32>);
+
+impl SharedWord {
+    /// One that holds 0.
+    pub(crate) fn new() -> Result<Self, Error> {
+        // SAFETY: a new mapping, placed by the kernel, touches nothing that exists.
+        let page = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                size_of::<AtomicU32>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(page.cast()) {
+            Some(word) if page != libc::MAP_FAILED => Ok(SharedWord(word)),
+            _ => Err(last_error()),
+        }
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the mapping lives as long as this value; all of it is zero at first.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Stores a value and wakes who waits.
+    pub(crate) fn set(&self, value: u32) {
+        self.word().store(value, Ordering::Release);
+        // SAFETY: the address is a mapped word.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.0.as_ptr(),
+                libc::FUTEX_WAKE,
+                c_int::MAX,
+            );
+        }
+    }
+
+    /// Waits until it holds something else than 0, but no longer than `patience`; what it holds
+    /// then.
+    pub(crate) fn wait(&self, patience: Duration) -> u32 {
+        let end = Instant::now() + patience;
+        loop {
+            let value = self.word().load(Ordering::Acquire);
+            let left = end.saturating_duration_since(Instant::now());
+            if value != 0 || left.is_zero() {
+                return value;
+            }
+            let timeout = libc::timespec {
+                tv_sec: left.as_secs() as libc::time_t,
+                tv_nsec: left.subsec_nanos() as c_long,
+            };
+            // SAFETY: the address is a mapped word; the kernel reads the timeout.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.0.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    0 as c_int,
+                    &raw const timeout,
+                );
+            }
+        }
+    }
+}
+
+impl Drop for SharedWord {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<AtomicU32>()) };
+    }
+}
+
+/// Runs `work`; a process that gets stuck in it sets `word` to `stuck` and ends. Stuck is one that
+/// has used no processor time for three times `tick`: it waits for a lock.
+///
+/// For a new process of one thread, all signals blocked, without a timer or a SIGALRM of its own
+/// (setitimer(2), clock_gettime(2)).
+pub(crate) fn watched(tick: Duration, word: &SharedWord, stuck: u32, work: impl FnOnce()) {
+    static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+    static STUCK: AtomicU32 = AtomicU32::new(0);
+    static IDLE_TICKS: AtomicU32 = AtomicU32::new(0);
+    static USED: AtomicU64 = AtomicU64::new(0);
+
+    extern "C" fn look(_: c_int) {
+        // this handler itself takes some
+        const MICROSECONDS: u64 = 50;
+        let used = processor_time();
+        let before = USED.swap(used, Ordering::Relaxed);
+        if used - before > MICROSECONDS {
+            IDLE_TICKS.store(0, Ordering::Relaxed);
+        } else if IDLE_TICKS.fetch_add(1, Ordering::Relaxed) == 2 {
+            if let Some(word) = NonNull::new(WORD.load(Ordering::Relaxed)) {
+                let word = ManuallyDrop::new(SharedWord(word));
+                word.set(STUCK.load(Ordering::Relaxed));
+            }
+            exit_now(255)
+        }
+    }
+
+    let timer = |value: Duration| {
+        let interval = libc::timeval {
+            tv_sec: value.as_secs() as libc::time_t,
+            tv_usec: value.subsec_micros() as libc::suseconds_t,
+        };
+        libc::itimerval {
+            it_interval: interval,
+            it_value: interval,
+        }
+    };
+    WORD.store(word.0.as_ptr(), Ordering::Relaxed);
+    STUCK.store(stuck, Ordering::Relaxed);
+    IDLE_TICKS.store(0, Ordering::Relaxed);
+    USED.store(processor_time(), Ordering::Relaxed);
+    // SAFETY: valid structs; `look` does nothing but what signal-safety(7) allows, and the word
+    // outlives this call.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let mut before: libc::sigaction = std::mem::zeroed();
+        let mut alarm: libc::sigset_t = std::mem::zeroed();
+        action.sa_sigaction = look as extern "C" fn(c_int) as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&raw mut alarm);
+        libc::sigaddset(&raw mut alarm, libc::SIGALRM);
+
+        libc::sigaction(libc::SIGALRM, &raw const action, &raw mut before);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const alarm, ptr::null_mut());
+        libc::setitimer(libc::ITIMER_REAL, &timer(tick), ptr::null_mut());
+        work();
+        libc::setitimer(libc::ITIMER_REAL, &timer(Duration::ZERO), ptr::null_mut());
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const alarm, ptr::null_mut());
+        libc::sigaction(libc::SIGALRM, &raw const before, ptr::null_mut());
+    }
+}
+
+/// What this process has used of the processor, in microseconds (clock_gettime(2)).
+fn processor_time() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: a place for the answer.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+}
