@@ -525,7 +525,7 @@ static void S_string(pTHX_ void *arg)
     copy = newSVpvn_flags(p, len, SVs_TEMP | (SvUTF8(sv) ? SVf_UTF8 : 0));
     if (s->form == PERLXS_STRING_UTF8)
         sv_utf8_upgrade(copy);
-    else if (!sv_utf8_downgrade(copy, TRUE))
+    else if (s->form == PERLXS_STRING_BYTES && !sv_utf8_downgrade(copy, TRUE))
         croak("Wide character in a string of bytes");
     *s->out = SvREFCNT_inc_simple_NN(copy);
 }
@@ -567,6 +567,54 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     s.sv = sv;
     s.value = value;
     return S_guard(aTHX_ S_set, &s, error);
+}
+
+struct is_true {
+    SV *sv;
+    int *out;
+};
+
+static void S_is_true(pTHX_ void *arg)
+{
+    struct is_true *const t = (struct is_true *)arg;
+    *t->out = SvTRUE(t->sv) ? 1 : 0;
+}
+
+int perlxs_sv_is_true(perlxs_interp *interp, SV *sv, int *out, SV **error)
+{
+    dINTERP;
+    struct is_true t;
+
+    t.sv = sv;
+    t.out = out;
+    return S_guard(aTHX_ S_is_true, &t, error);
+}
+
+SV *perlxs_variable(perlxs_interp *interp, const char *name)
+{
+    dINTERP;
+    return SvREFCNT_inc_simple_NN(get_sv(name, GV_ADDMULTI));
+}
+
+struct name {
+    const char *name;
+    size_t len;
+};
+
+static void S_load_module(pTHX_ void *arg)
+{
+    const struct name *const n = (const struct name *)arg;
+    load_module(PERL_LOADMOD_NOIMPORT, newSVpvn(n->name, n->len), NULL);
+}
+
+int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error)
+{
+    dINTERP;
+    struct name n;
+
+    n.name = name;
+    n.len = len;
+    return S_guard(aTHX_ S_load_module, &n, error);
 }
 
 struct items {

@@ -121,11 +121,17 @@ int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **err
 
 #define PERLXS_STRING_BYTES 0 /* downgraded; a character above 255 is an error */
 #define PERLXS_STRING_UTF8 1  /* upgraded */
+#define PERLXS_STRING_RAW 2   /* as perl stores it, which is what its system calls take */
 
 /* `*out` is an owned plain string, read with perlxs_sv_buffer; NULL for undef. */
 int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);
 const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
+int perlxs_sv_is_true(perlxs_interp *interp, SV *sv, int *out, SV **error);
+/* The package variable $name, owned; made if there is none (perlapi: get_sv). */
+SV *perlxs_variable(perlxs_interp *interp, const char *name);
+/* As perl's `require` of a module by its name (perlapi: load_module). */
+int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error);
 
 /* `*out`: an owned AV of what an array or hash that `sv` refers to holds: the elements themselves,
  * or each key and value in turn. NULL if `sv` refers to none, or to an object. */

@@ -122,6 +122,7 @@ pub struct Start {
 
 pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
+pub const STRING_RAW: c_int = 2;
 
 pub const ITEMS_ARRAY: c_int = 0;
 pub const ITEMS_HASH: c_int = 1;
@@ -171,6 +172,19 @@ unsafe extern "C" {
         interp: *mut Interp,
         sv: *mut Sv,
         value: *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_is_true(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut c_int,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_variable(interp: *mut Interp, name: *const c_char) -> *mut Sv;
+    pub fn perlxs_load_module(
+        interp: *mut Interp,
+        name: *const c_char,
+        len: usize,
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_sv_items(

@@ -160,6 +160,27 @@ impl Scalar {
         Ok(utf8.map(|b| String::from_utf8_lossy(&b).into_owned()))
     }
 
+    /// The string as perl's own system calls pass it on, in file names and to programs: its
+    /// characters, or their UTF-8 where perl stores them so; `None` for undef (perlapi: `SvPV`;
+    /// perlunicode, "When Unicode Does Not Happen").
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn octets(&self) -> Result<Option<Vec<u8>>> {
+        self.string(ffi::STRING_RAW)
+    }
+
+    /// Whether perl takes this for true (perlapi: `SvTRUE`).
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn is_true(&self) -> Result<bool> {
+        let mut is_true = 0;
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `is_true` outlives the call.
+            unsafe { ffi::perlxs_sv_is_true(self.perl.raw(), self.raw(), &mut is_true, error) }
+        })?;
+        Ok(is_true != 0)
+    }
+
     fn string(&self, form: i32) -> Result<Option<Vec<u8>>> {
         let mut out = ptr::null_mut();
         contained(self.perl, |error| {

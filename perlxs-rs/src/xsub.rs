@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -187,6 +187,12 @@ impl Call<'_> {
     pub fn wants_list(&self) -> bool {
         // SAFETY: this thread's interpreter, in an XSUB.
         unsafe { ffi::perlxs_call_wants_list(self.perl.raw()) != 0 }
+    }
+
+    /// The caller's signal mask, a `sigset_t`, while the call is [held](Call::hold), else null. For
+    /// a process that the body starts, which has all signals blocked otherwise.
+    pub fn signal_mask(&self) -> *const c_void {
+        self.raw().mask.cast()
     }
 
     pub(crate) fn raw(&self) -> &ffi::Call {

@@ -61,6 +61,30 @@ fn give(call: &Call<'_>) -> Result<Value> {
     })
 }
 
+fn octets(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(call.arg(0).octets()?.map_or(Value::Undef, Value::Bytes))
+}
+
+fn is_true(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(i32::from(call.arg(0).is_true()?).into())
+}
+
+/// `variable($value)`: assigns to `$PerlXS::Test::variable`.
+fn variable(call: &Call<'_>) -> Result<Value> {
+    let variable = call.perl().variable(c"PerlXS::Test::variable");
+    variable.set(call.arg(0))?;
+    Ok(().into())
+}
+
+fn load_module(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    call.perl()
+        .load_module(&call.arg(0).text()?.unwrap_or_default())?;
+    Ok(().into())
+}
+
 fn set(call: &Call<'_>) -> Result<Value> {
     let _counted = Counted;
     call.arg(0).set(call.arg(1))?;
@@ -264,6 +288,10 @@ xsubs! {
     NUMBER c"PerlXS::Test::number" (c"sv", 1, Some(1)) number;
     BYTES c"PerlXS::Test::bytes" (c"sv", 1, Some(1)) bytes;
     TEXT c"PerlXS::Test::text" (c"sv", 1, Some(1)) text;
+    OCTETS c"PerlXS::Test::octets" (c"sv", 1, Some(1)) octets;
+    IS_TRUE c"PerlXS::Test::is_true" (c"sv", 1, Some(1)) is_true;
+    VARIABLE c"PerlXS::Test::variable" (c"value", 1, Some(1)) variable;
+    LOAD_MODULE c"PerlXS::Test::load_module" (c"name", 1, Some(1)) load_module;
     GIVE c"PerlXS::Test::give" (c"type, sv = undef", 1, Some(2)) give;
     SET c"PerlXS::Test::set" (c"sv, value", 2, Some(2)) set;
     DESCRIBE c"PerlXS::Test::describe" (c"sv", 1, Some(1)) describe;
