@@ -511,16 +511,25 @@ struct string {
 static void S_string(pTHX_ void *arg)
 {
     struct string *const s = (struct string *)arg;
-    SV *const sv = s->sv;
+    SV *sv = s->sv;
     STRLEN len;
     const char *p;
     SV *copy;
 
+    *s->out = NULL;
     SvGETMAGIC(sv);
-    if (!SvOK(sv) && !isGV_with_GP(sv)) {
-        *s->out = NULL;
-        return;
+    if (s->form == PERLXS_STRING_NAME) {
+        if (SvROK(sv) && SvAMAGIC(sv)) {
+            SV *const converted = AMG_CALLunary(sv, string_amg);
+
+            if (converted)
+                sv = converted;
+        }
+        if (SvROK(sv) || isGV_with_GP(sv))
+            return;
     }
+    if (!SvOK(sv) && !isGV_with_GP(sv))
+        return;
     p = SvPV_nomg_const(sv, len);
     copy = newSVpvn_flags(p, len, SVs_TEMP | (SvUTF8(sv) ? SVf_UTF8 : 0));
     if (s->form == PERLXS_STRING_UTF8)

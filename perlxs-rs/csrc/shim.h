@@ -121,7 +121,7 @@ int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **err
 
 #define PERLXS_STRING_BYTES 0 /* downgraded; a character above 255 is an error */
 #define PERLXS_STRING_UTF8 1  /* upgraded */
-#define PERLXS_STRING_RAW 2   /* as perl stores it, which is what its system calls take */
+#define PERLXS_STRING_NAME 2  /* as it is; NULL for what is no string: globs, references */
 
 /* `*out` is an owned plain string, read with perlxs_sv_buffer; NULL for undef. */
 int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);

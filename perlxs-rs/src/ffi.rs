@@ -122,7 +122,7 @@ pub struct Start {
 
 pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
-pub const STRING_RAW: c_int = 2;
+pub const STRING_NAME: c_int = 2;
 
 pub const ITEMS_ARRAY: c_int = 0;
 pub const ITEMS_HASH: c_int = 1;

@@ -160,15 +160,6 @@ impl Scalar {
         Ok(utf8.map(|b| String::from_utf8_lossy(&b).into_owned()))
     }
 
-    /// The string as perl's own system calls pass it on, in file names and to programs: its
-    /// characters, or their UTF-8 where perl stores them so; `None` for undef (perlapi: `SvPV`;
-    /// perlunicode, "When Unicode Does Not Happen").
-    ///
-    /// Returns `Err` if a tie or an overload method dies or exits.
-    pub fn octets(&self) -> Result<Option<Vec<u8>>> {
-        self.string(ffi::STRING_RAW)
-    }
-
     /// Whether perl takes this for true (perlapi: `SvTRUE`).
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
@@ -179,6 +170,16 @@ impl Scalar {
             unsafe { ffi::perlxs_sv_is_true(self.perl.raw(), self.raw(), &mut is_true, error) }
         })?;
         Ok(is_true != 0)
+    }
+
+    /// The bytes that name a file, as perl's own functions pass them to the system (perlfunc:
+    /// `chdir`; perlapi: `SvPV`): the string as perl holds it, in UTF-8 if it is a wide one, even
+    /// if all of its characters are below 256. There may be a NUL among them.
+    ///
+    /// `None` is what is no string: undef, a glob, a reference that does not overload `""`.
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn file_name(&self) -> Result<Option<Vec<u8>>> {
+        self.string(ffi::STRING_NAME)
     }
 
     fn string(&self, form: i32) -> Result<Option<Vec<u8>>> {

@@ -47,6 +47,12 @@ fn text(call: &Call<'_>) -> Result<Value> {
     Ok(call.arg(0).text()?.map_or(Value::Undef, Value::Text))
 }
 
+fn file_name(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let name = call.arg(0).file_name()?;
+    Ok(name.map_or(Value::Undef, Value::Bytes))
+}
+
 /// Reads its argument by `how` and hands back a value of the Rust type that `how` names.
 fn give(call: &Call<'_>) -> Result<Value> {
     Ok(match call.arg(0).text()?.as_deref() {
@@ -59,11 +65,6 @@ fn give(call: &Call<'_>) -> Result<Value> {
         Some("scalar") => call.arg(1).into(),
         other => return Err(Error::croak(format!("no value for {other:?}"))),
     })
-}
-
-fn octets(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
-    Ok(call.arg(0).octets()?.map_or(Value::Undef, Value::Bytes))
 }
 
 fn is_true(call: &Call<'_>) -> Result<Value> {
@@ -288,10 +289,10 @@ xsubs! {
     NUMBER c"PerlXS::Test::number" (c"sv", 1, Some(1)) number;
     BYTES c"PerlXS::Test::bytes" (c"sv", 1, Some(1)) bytes;
     TEXT c"PerlXS::Test::text" (c"sv", 1, Some(1)) text;
-    OCTETS c"PerlXS::Test::octets" (c"sv", 1, Some(1)) octets;
     IS_TRUE c"PerlXS::Test::is_true" (c"sv", 1, Some(1)) is_true;
     VARIABLE c"PerlXS::Test::variable" (c"value", 1, Some(1)) variable;
     LOAD_MODULE c"PerlXS::Test::load_module" (c"name", 1, Some(1)) load_module;
+    FILE_NAME c"PerlXS::Test::file_name" (c"sv", 1, Some(1)) file_name;
     GIVE c"PerlXS::Test::give" (c"type, sv = undef", 1, Some(2)) give;
     SET c"PerlXS::Test::set" (c"sv, value", 2, Some(2)) set;
     DESCRIBE c"PerlXS::Test::describe" (c"sv", 1, Some(1)) describe;

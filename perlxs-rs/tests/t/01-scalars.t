@@ -4,7 +4,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
-use PerlXS::Test qw(number bytes text give set describe flags);
+use PerlXS::Test qw(number bytes text file_name give set describe flags);
 
 package Counter {
     sub TIESCALAR { my ($class, @values) = @_; return bless { values => \@values, fetched => 0 }, $class }
@@ -99,7 +99,7 @@ my @numbers = (
     my $before = PerlXS::Test::dropped();
     tie my $tied, 'Dying';
     my $died;
-    for my $read (\&number, \&text, \&bytes, sub { set($_[0], 1) }) {
+    for my $read (\&number, \&text, \&bytes, \&file_name, sub { set($_[0], 1) }) {
         $@ = 'kept';
         ok !eval { $read->($tied); 1 }, 'a tie method that dies';
         like $@, qr/^no (?:fetch|store)\n$/, 'is heard, as it was said';
@@ -135,6 +135,28 @@ is bytes("\x{e9}"),         "\x{e9}",   'bytes';
     like $@, qr/^Wide character/, 'and says so';
 }
 is text("\x{d800}"), "\x{fffd}" x 3, 'a surrogate is replaced';
+{
+    # perl itself says what a string is as a file's name
+    require File::Temp;
+    my $dir = File::Temp::tempdir(CLEANUP => 1);
+    my $upgraded = "\xe9";
+    utf8::upgrade($upgraded);
+    for my $name ('plain', "\xe9", $upgraded, "\x{20ac}\xe9", 17, bless(['overloaded'], 'Str')) {
+        my $path = ref $name ? $name : "$dir/$name";
+        mkdir ref $name ? "$dir/$name" : $path or die "mkdir: $!";
+        opendir my $handle, $dir or die "$dir: $!";
+        my ($found) = grep { !/^\./ } readdir $handle;
+        is file_name($name), $found, 'the name of a file: ' . describe($name);
+        rmdir "$dir/$found" or die "rmdir: $!";
+    }
+    tie my $tied, 'Counter', 'name';
+    is file_name($tied), 'name', 'a tied one';
+    is tied($tied)->{fetched}, 1, 'is fetched once';
+    is file_name("a\0b"), "a\0b", 'a NUL stays';
+    is file_name(''),     '',     'and so does the empty string';
+    is file_name($_), undef, 'no name: ' . describe($_) for undef, \1, [], *STDOUT, \*STDOUT, sub { }, bless([], 'Some');
+    is file_name(bless [ [] ], 'Str'), undef, 'nor an object that says that it is one of these';
+}
 
 is give('undef'), undef, 'undef out';
 is give('int'),   -9223372036854775808, 'the least integer out';
