@@ -1,12 +1,14 @@
 //! From scalars to requests: defaults and range checks, no system calls.
 
+use std::ffi::CString;
+
 use libc::{c_int, pid_t};
 use perlxs::{Call, Code, Number, Scalar};
 
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::stack::ChildStack;
-use crate::sys::{self, Tls};
+use crate::sys::{self, InterfaceName, Tls};
 
 /// What `clone` was asked for, checked.
 #[derive(Debug)]
@@ -404,10 +406,169 @@ impl WaitRequest {
     }
 }
 
+/// What `setns` was asked for.
+#[derive(Debug)]
+pub(crate) struct SetnsRequest {
+    pub(crate) fd: c_int,
+    pub(crate) nstype: u32,
+}
+
+impl SetnsRequest {
+    /// Reads `$fh_or_fd[, $nstype]`.
+    pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
+        Ok(SetnsRequest {
+            fd: namespace("setns", call)?,
+            nstype: optional("setns", "$nstype", call.get(1))?.unwrap_or(0),
+        })
+    }
+}
+
+/// Reads `$fh_or_fd`, the first argument.
+pub(crate) fn namespace(function: &str, call: &Call<'_>) -> Result<c_int, Error> {
+    descriptor(function, "$fh_or_fd", &call.arg(0))
+}
+
+/// What `pivot_root` was asked for.
+#[derive(Debug)]
+pub(crate) struct PivotRequest {
+    pub(crate) new_root: CString,
+    pub(crate) old_root: CString,
+}
+
+impl PivotRequest {
+    /// Reads `$new_root, $old_root`.
+    pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
+        Ok(PivotRequest {
+            new_root: directory("pivot_root", "$new_root", &call.arg(0))?,
+            old_root: directory("pivot_root", "$old_root", &call.arg(1))?,
+        })
+    }
+}
+
+/// The name of a directory, which the kernel looks up.
+fn directory(function: &str, name: &str, arg: &Scalar) -> Result<CString, Error> {
+    let path = arg.file_name()?.ok_or_else(|| {
+        Error::usage(format!(
+            "Linux::Clone::{function}: {name} must be the name of a directory, not {}",
+            arg.describe()
+        ))
+    })?;
+    CString::new(path).map_err(|_| {
+        Error::usage(format!(
+            "Linux::Clone::{function}: {name} has a NUL: {}",
+            arg.describe()
+        ))
+    })
+}
+
+/// What `kcmp` was asked for.
+#[derive(Debug)]
+pub(crate) struct KcmpRequest {
+    pub(crate) pid1: pid_t,
+    pub(crate) pid2: pid_t,
+    pub(crate) kind: c_int,
+    pub(crate) idx1: u64,
+    pub(crate) idx2: KcmpIndex,
+}
+
+/// The last argument of kcmp.
+#[derive(Debug)]
+pub(crate) enum KcmpIndex {
+    Number(u64),
+    /// The bytes of a `struct kcmp_epoll_slot`.
+    Slot([u8; 12]),
+}
+
+impl KcmpRequest {
+    /// Reads `$pid1, $pid2, $type[, $idx1, $idx2]`. What is no process, type or index is the
+    /// kernel's to refuse.
+    pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
+        let kind = number("kcmp", "$type", &call.arg(2))?;
+        let given = |i| call.get(i).filter(|index| !index.is_undef_constant());
+        Ok(KcmpRequest {
+            pid1: number("kcmp", "$pid1", &call.arg(0))?,
+            pid2: number("kcmp", "$pid2", &call.arg(1))?,
+            kind,
+            idx1: match given(3) {
+                Some(index) => kcmp_index(kind, "$idx1", &index)?,
+                None => 0,
+            },
+            idx2: match given(4) {
+                Some(index) if kind == sys::KCMP_EPOLL_TFD => epoll_slot(&index)?,
+                Some(index) => KcmpIndex::Number(kcmp_index(kind, "$idx2", &index)?),
+                None => KcmpIndex::Number(0),
+            },
+        })
+    }
+}
+
+/// A descriptor where kcmp takes one, else a number, which it ignores.
+fn kcmp_index(kind: c_int, name: &str, arg: &Scalar) -> Result<u64, Error> {
+    match kind {
+        // negative numbers are the kernel's to refuse
+        sys::KCMP_FILE | sys::KCMP_EPOLL_TFD => {
+            Ok(i64::from(descriptor("kcmp", name, arg)?) as u64)
+        }
+        _ => bits("kcmp", name, arg),
+    }
+}
+
+/// The bytes of a `struct kcmp_epoll_slot`, or their address. (What `pack` makes of three
+/// descriptors does not look like a number: it has NULs.)
+fn epoll_slot(arg: &Scalar) -> Result<KcmpIndex, Error> {
+    let value = arg.copy()?;
+    if let Some(address) = value.number()?.integer() {
+        return match usize::try_from(address) {
+            Ok(address) => Ok(KcmpIndex::Number(address as u64)),
+            Err(_) => Err(out_of_range("kcmp", "$idx2", arg)),
+        };
+    }
+    let slot = match value.file_name()? {
+        Some(_) => value.bytes()?.and_then(|slot| slot.try_into().ok()),
+        None => None,
+    };
+    slot.map(KcmpIndex::Slot).ok_or_else(|| {
+        Error::usage(format!(
+            "Linux::Clone::kcmp: $idx2 must be the 12 bytes of a struct kcmp_epoll_slot, or their \
+             address, not {}",
+            arg.describe()
+        ))
+    })
+}
+
+/// What `siocsifflags` was asked for.
+#[derive(Debug)]
+pub(crate) struct InterfaceRequest {
+    pub(crate) name: InterfaceName,
+    /// None: up, and otherwise as they are.
+    pub(crate) flags: Option<u16>,
+}
+
+impl InterfaceRequest {
+    /// Reads `$ifname[, $flags]`. What is no interface is the kernel's to refuse.
+    pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
+        const FUNCTION: &str = "siocsifflags";
+        let arg = call.arg(0);
+        let name = arg.file_name()?;
+        let name = name.as_deref().and_then(InterfaceName::new);
+        Ok(InterfaceRequest {
+            name: name.ok_or_else(|| {
+                Error::usage(format!(
+                    "Linux::Clone::{FUNCTION}: $ifname must be the name of an interface, 1 to 15 \
+                     bytes without a NUL, not {}",
+                    arg.describe()
+                ))
+            })?,
+            flags: optional(FUNCTION, "$flags", call.get(1))?,
+        })
+    }
+}
+
 /// A descriptor, by a handle or by its number. Negative numbers are the kernel's: some have a
 /// meaning (PIDFD_SELF).
 ///
 /// Returns `Err` with EBADF for a handle without one.
+#[inline(never)]
 fn descriptor(function: &str, name: &str, arg: &Scalar) -> Result<c_int, Error> {
     let value = arg.copy()?;
     match value.fileno()? {
@@ -447,10 +608,21 @@ fn signal(call: &Call<'_>, function: &str, arg: &Scalar) -> Result<c_int, Error>
 }
 
 fn optional_flags(function: &str, arg: Option<Scalar>) -> Result<u32, Error> {
-    arg.filter(|flags| !flags.is_undef_constant())
-        .map_or(Ok(0), |flags| number(function, "$flags", &flags))
+    Ok(optional(function, "$flags", arg)?.unwrap_or(0))
 }
 
+fn optional<T: TryFrom<i128>>(
+    function: &str,
+    name: &str,
+    arg: Option<Scalar>,
+) -> Result<Option<T>, Error> {
+    arg.filter(|arg| !arg.is_undef_constant())
+        .map(|arg| number(function, name, &arg))
+        .transpose()
+}
+
+// one copy of this and of the like for all callers: the library has a size to keep
+#[inline(never)]
 fn number<T: TryFrom<i128>>(function: &str, name: &str, arg: &Scalar) -> Result<T, Error> {
     integer(function, name, arg, arg.number()?)?
         .try_into()
@@ -465,7 +637,6 @@ fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
 }
 
 /// 64 bits; a negative number is what perl's `|` makes of the highest.
-// one copy for its many callers: the library has a size to keep
 #[inline(never)]
 fn bits(function: &str, name: &str, arg: &Scalar) -> Result<u64, Error> {
     let bits = integer(function, name, arg, arg.number()?)?;

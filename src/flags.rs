@@ -3,6 +3,8 @@
 use bitflags::{Flags, bitflags};
 use perlxs::Constant;
 
+use crate::sys;
+
 /// The exit signal's part of clone(2)'s flags.
 const CSIGNAL: u64 = libc::CSIGNAL as u64;
 
@@ -177,8 +179,46 @@ const WAIT: &[(&str, u64)] = &[
     ),
 ];
 
+/// What kcmp(2) compares, by its own names; libc does not have them.
+const KCMP: &[(&str, u64)] = &[
+    ("KCMP_FILE", sys::KCMP_FILE as u64),
+    ("KCMP_VM", 1),
+    ("KCMP_FILES", 2),
+    ("KCMP_FS", 3),
+    ("KCMP_SIGHAND", 4),
+    ("KCMP_IO", 5),
+    ("KCMP_SYSVSEM", 6),
+    ("KCMP_EPOLL_TFD", sys::KCMP_EPOLL_TFD as u64),
+];
+
+/// What ioctl(2) can be asked of a namespace (ioctl_nsfs(2)); the last is another name.
+// the type of these numbers is the C library's
+#[allow(clippy::unnecessary_cast)]
+const NAMESPACE: &[(&str, u64)] = &[
+    ("NS_GET_USERNS", libc::NS_GET_USERNS as u64),
+    ("NS_GET_PARENT", libc::NS_GET_PARENT as u64),
+    ("NS_GET_NSTYPE", libc::NS_GET_NSTYPE as u64),
+    ("NS_GET_OWNER_UID", libc::NS_GET_OWNER_UID as u64),
+    ("NS_OWNER_UID", libc::NS_GET_OWNER_UID as u64),
+];
+
+/// Those flags of an interface that can be set (netdevice(7)).
+const INTERFACE: &[(&str, u64)] = &[
+    ("IFF_UP", bit(libc::IFF_UP)),
+    ("IFF_DEBUG", bit(libc::IFF_DEBUG)),
+    ("IFF_NOTRAILERS", bit(libc::IFF_NOTRAILERS)),
+    ("IFF_NOARP", bit(libc::IFF_NOARP)),
+    ("IFF_PROMISC", bit(libc::IFF_PROMISC)),
+    ("IFF_ALLMULTI", bit(libc::IFF_ALLMULTI)),
+    ("IFF_MULTICAST", bit(libc::IFF_MULTICAST)),
+    ("IFF_PORTSEL", bit(libc::IFF_PORTSEL)),
+    ("IFF_AUTOMEDIA", bit(libc::IFF_AUTOMEDIA)),
+    ("IFF_DYNAMIC", bit(libc::IFF_DYNAMIC)),
+];
+
 /// Every constant of the module: `NEWNS` and its kin, and the same as `CLONE_NEWNS`, the names
-/// of clone(2), for export; CSIGNAL has one name in both places. And those of [`WAIT`].
+/// of clone(2), for export; CSIGNAL has one name in both places. And those of the tables above,
+/// by their one name.
 pub(crate) fn constants() -> impl Iterator<Item = Constant> {
     CloneFlags::FLAGS
         .iter()
@@ -191,5 +231,10 @@ pub(crate) fn constants() -> impl Iterator<Item = Constant> {
                 .flatten()
                 .map(move |name| Constant::new(name, value))
         })
-        .chain(WAIT.iter().map(|&(name, value)| Constant::new(name, value)))
+        .chain(
+            [WAIT, KCMP, NAMESPACE, INTERFACE]
+                .into_iter()
+                .flatten()
+                .map(|&(name, value)| Constant::new(name, value)),
+        )
 }

@@ -72,6 +72,87 @@ static WAITID: Xsub = Xsub::new(
 )
 .prototype(c"$*$");
 
+static SETNS: Xsub = Xsub::new(
+    c"Linux::Clone::setns",
+    c"fh_or_fd, nstype = 0",
+    1,
+    Some(2),
+    xsub::setns,
+)
+.prototype(c"*;$");
+
+static PIVOT_ROOT: Xsub = Xsub::new(
+    c"Linux::Clone::pivot_root",
+    c"new_root, old_root",
+    2,
+    Some(2),
+    xsub::pivot_root,
+)
+.prototype(c"$$");
+
+static KCMP: Xsub = Xsub::new(
+    c"Linux::Clone::kcmp",
+    c"pid1, pid2, type, idx1 = 0, idx2 = 0",
+    3,
+    Some(5),
+    xsub::kcmp,
+)
+.prototype(c"$$$;$$");
+
+static SIOCSIFFLAGS: Xsub = Xsub::new(
+    c"Linux::Clone::siocsifflags",
+    c"ifname, flags = undef",
+    1,
+    Some(2),
+    xsub::siocsifflags,
+)
+.prototype(c"$;$");
+
+static CONFIGURE_LOOPBACK: Xsub = Xsub::new(
+    c"Linux::Clone::configure_loopback",
+    c"",
+    0,
+    Some(0),
+    xsub::configure_loopback,
+)
+.prototype(c"");
+
+static NS_GET_USERNS: Xsub = Xsub::new(
+    c"Linux::Clone::ns_get_userns",
+    c"fh_or_fd",
+    1,
+    Some(1),
+    xsub::ns_get_userns,
+)
+.prototype(c"*");
+
+static NS_GET_PARENT: Xsub = Xsub::new(
+    c"Linux::Clone::ns_get_parent",
+    c"fh_or_fd",
+    1,
+    Some(1),
+    xsub::ns_get_parent,
+)
+.prototype(c"*");
+
+static NS_GET_NSTYPE: Xsub = Xsub::new(
+    c"Linux::Clone::ns_get_nstype",
+    c"fh_or_fd",
+    1,
+    Some(1),
+    xsub::ns_get_nstype,
+)
+.prototype(c"*");
+
+static NS_GET_OWNER_UID: Xsub = Xsub::new(
+    c"Linux::Clone::ns_get_owner_uid",
+    c"fh_or_fd",
+    1,
+    Some(1),
+    xsub::ns_get_owner_uid,
+)
+.prototype(c"*");
+
 /// `$Linux::Clone::VERSION`: Cargo.toml's, without the patch level.
 const VERSION: &CStr = match CStr::from_bytes_with_nul(
     concat!(
@@ -95,6 +176,15 @@ fn module() -> Module {
         &PIDFD_OPEN,
         &PIDFD_SEND_SIGNAL,
         &WAITID,
+        &SETNS,
+        &PIVOT_ROOT,
+        &KCMP,
+        &SIOCSIFFLAGS,
+        &CONFIGURE_LOOPBACK,
+        &NS_GET_USERNS,
+        &NS_GET_PARENT,
+        &NS_GET_NSTYPE,
+        &NS_GET_OWNER_UID,
     ];
     Module::new(c"Linux::Clone", VERSION, &xsubs).constants(flags::constants())
 }

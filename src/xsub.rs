@@ -5,7 +5,10 @@ use std::os::fd::{AsRawFd, IntoRawFd};
 use libc::c_int;
 use perlxs::{Call, Result, Value};
 
-use crate::args::{self, CloneRequest, PidfdRequest, SignalRequest, WaitRequest};
+use crate::args::{
+    self, CloneRequest, InterfaceRequest, KcmpRequest, PidfdRequest, PivotRequest, SetnsRequest,
+    SignalRequest, WaitRequest,
+};
 use crate::child;
 use crate::error::Error;
 use crate::sys;
@@ -110,14 +113,78 @@ pub(crate) fn waitid(call: &Call<'_>) -> Result<Value> {
     }
 }
 
+/// `$retval = setns $fh_or_fd[, $nstype]`: 0, or -1 with `$!` (setns(2)).
+pub(crate) fn setns(call: &Call<'_>) -> Result<Value> {
+    answer(|| {
+        sys::setns(SetnsRequest::from_args(call)?)?;
+        Ok(0)
+    })
+}
+
+/// `$retval = pivot_root $new_root, $old_root`: 0, or -1 with `$!` (pivot_root(2)).
+pub(crate) fn pivot_root(call: &Call<'_>) -> Result<Value> {
+    answer(|| {
+        sys::pivot_root(&PivotRequest::from_args(call)?)?;
+        Ok(0)
+    })
+}
+
+/// `$order = kcmp $pid1, $pid2, $type[, $idx1, $idx2]`: 0 to 3, or -1 with `$!` (kcmp(2)).
+pub(crate) fn kcmp(call: &Call<'_>) -> Result<Value> {
+    answer(|| sys::kcmp(&KcmpRequest::from_args(call)?))
+}
+
+/// `$retval = siocsifflags $ifname[, $flags]`: 0, or -1 with `$!` (netdevice(7)).
+pub(crate) fn siocsifflags(call: &Call<'_>) -> Result<Value> {
+    answer(|| {
+        let InterfaceRequest { name, flags } = InterfaceRequest::from_args(call)?;
+        sys::set_interface_flags(&name, flags)?;
+        Ok(0)
+    })
+}
+
+/// `$retval = configure_loopback`: 0, or -1 with `$!`.
+pub(crate) fn configure_loopback(_: &Call<'_>) -> Result<Value> {
+    answer(|| {
+        sys::bring_up_loopback()?;
+        Ok(0)
+    })
+}
+
+/// `$fd = ns_get_userns $fh_or_fd`: a descriptor, or -1 with `$!` (ioctl_nsfs(2), as those below).
+pub(crate) fn ns_get_userns(call: &Call<'_>) -> Result<Value> {
+    answer(|| sys::ns_get_userns(args::namespace("ns_get_userns", call)?))
+}
+
+/// `$fd = ns_get_parent $fh_or_fd`: a descriptor, or -1 with `$!`.
+pub(crate) fn ns_get_parent(call: &Call<'_>) -> Result<Value> {
+    answer(|| sys::ns_get_parent(args::namespace("ns_get_parent", call)?))
+}
+
+/// `$nstype = ns_get_nstype $fh_or_fd`: its CLONE_NEW* flag, or -1 with `$!`.
+pub(crate) fn ns_get_nstype(call: &Call<'_>) -> Result<Value> {
+    answer(|| sys::ns_get_nstype(args::namespace("ns_get_nstype", call)?))
+}
+
+/// `$uid = ns_get_owner_uid $fh_or_fd`: 0 to 4294967295, or -1 with `$!`.
+pub(crate) fn ns_get_owner_uid(call: &Call<'_>) -> Result<Value> {
+    answer(|| sys::ns_get_owner_uid(args::namespace("ns_get_owner_uid", call)?))
+}
+
 /// Turns the outcome into what Perl sees: on success the value, with `$!` as it was; -1 and `$!`
 /// where the kernel refused; else a croak.
-fn answer(work: impl FnOnce() -> core::result::Result<c_int, Error>) -> Result<Value> {
+fn answer<T: Into<i64>>(work: impl FnOnce() -> core::result::Result<T, Error>) -> Result<Value> {
     let before = sys::errno();
-    match work() {
+    told(before, work().map(Into::into))
+}
+
+// one copy for all callers: the library has a size to keep
+#[inline(never)]
+fn told(before: c_int, outcome: core::result::Result<i64, Error>) -> Result<Value> {
+    match outcome {
         Ok(value) => {
             sys::set_errno(before);
-            Ok(value.into())
+            Ok(Value::Int(value))
         }
         Err(Error::Errno(errno)) => {
             sys::set_errno(errno);

@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use CloneTest;
 use B ();
+use Config;
 no warnings 'portable';
 
 my %values = (
@@ -63,6 +64,38 @@ my %wait = (
     PIDFD_SIGNAL_THREAD_GROUP  => 2,
     PIDFD_SIGNAL_PROCESS_GROUP => 4,
 );
+my %kcmp = (
+    KCMP_FILE      => 0,
+    KCMP_VM        => 1,
+    KCMP_FILES     => 2,
+    KCMP_FS        => 3,
+    KCMP_SIGHAND   => 4,
+    KCMP_IO        => 5,
+    KCMP_SYSVSEM   => 6,
+    KCMP_EPOLL_TFD => 7,
+);
+# some architectures say in a bit that such a request takes no argument
+my $none = $Config{archname} =~ /^(?:alpha|mips|powerpc|ppc|sparc)/ ? 0x20000000 : 0;
+my %ns = (
+    NS_GET_USERNS    => $none | 0xb701,
+    NS_GET_PARENT    => $none | 0xb702,
+    NS_GET_NSTYPE    => $none | 0xb703,
+    NS_GET_OWNER_UID => $none | 0xb704,
+    NS_OWNER_UID     => $none | 0xb704,
+);
+my %net = (
+    IFF_UP         => 0x0001,
+    IFF_DEBUG      => 0x0004,
+    IFF_NOTRAILERS => 0x0020,
+    IFF_NOARP      => 0x0080,
+    IFF_PROMISC    => 0x0100,
+    IFF_ALLMULTI   => 0x0200,
+    IFF_MULTICAST  => 0x1000,
+    IFF_PORTSEL    => 0x2000,
+    IFF_AUTOMEDIA  => 0x4000,
+    IFF_DYNAMIC    => 0x8000,
+);
+my %others = (%wait, %kcmp, %ns, %net);
 no strict 'refs';
 for my $name (sort keys %values) {
     my $sub = "Linux::Clone::$name";
@@ -72,15 +105,15 @@ for my $name (sort keys %values) {
     is eval "use strict; Linux::Clone::$name | 0", $values{$name}, "$name needs no parentheses";
 }
 
-for my $name (sort keys %wait) {
+for my $name (sort keys %others) {
     my $sub = "Linux::Clone::$name";
     ok defined &$sub, "$name is there" or next;
-    is &$sub(), $wait{$name}, "$name has Linux's value";
+    is &$sub(), $others{$name}, "$name has Linux's value";
     is prototype($sub), '', "$name has the prototype ()";
 }
 
 my @defined = grep { defined &{"Linux::Clone::$_"} && /^(?:__)?[A-Z][A-Z_]+$/ && !/^CLONE_/ && $_ ne 'BEGIN' } keys %Linux::Clone::;
-is_deeply [ sort @defined ], [ sort keys %values, keys %wait ], 'and there are no others';
+is_deeply [ sort @defined ], [ sort keys %values, keys %others ], 'and there are no others';
 
 # Folded: the optree has a constant, no call.
 my $code = B::svref_2object(sub { Linux::Clone::NEWNS() | Linux::Clone::IO() });
@@ -114,6 +147,18 @@ ok !(grep { $_ eq 'entersub' || $_ eq 'bit_or' } @ops), "constants are folded (@
         'on request: the functions for pidfds and waiting, and their constants';
     is_deeply { map { $_ => &{"Waiting::$_"}() } keys %wait }, \%wait, 'with their values';
 }
+for (
+    [ 'kcmp', \%kcmp, qw(kcmp) ],
+    [ 'ns', \%ns, qw(setns pivot_root ns_get_userns ns_get_parent ns_get_nstype ns_get_owner_uid) ],
+    [ 'net', \%net, qw(siocsifflags configure_loopback) ],
+    )
+{
+    my ($tag, $constants, @functions) = @$_;
+    my $package = "With_$tag";
+    eval "package $package; use Linux::Clone qw(:$tag @functions); 1" or die $@;
+    is_deeply [ sort grep { $_ ne 'BEGIN' } keys %{"${package}::"} ], [ sort @functions, keys %$constants ], ":$tag, and the functions that go with it";
+    is_deeply { map { $_ => &{"${package}::$_"}() } keys %$constants }, $constants, 'with their values';
+}
 {
     package One;
     eval 'use Linux::Clone qw(CLONE_NEWNS); 1' or die $@;
@@ -130,7 +175,9 @@ like $@, qr/^Linux::Clone object version \Q$Linux::Clone::VERSION\E does not mat
 
 # The manual lists what there is.
 my $manual = slurp($INC{'Linux/Clone.pm'});
-for (['FLAGS', \%values], ['PIDFD AND WAIT CONSTANTS', \%wait]) {
+for (['FLAGS', \%values], ['PIDFD AND WAIT CONSTANTS', \%wait], ['KCMP CONSTANTS', \%kcmp], ['NAMESPACE CONSTANTS', \%ns],
+    ['INTERFACE FLAGS', \%net])
+{
     my ($title, $constants) = @$_;
     my ($section) = $manual =~ /^=head1 \Q$title\E\n(.*?)^=head1/ms;
     my @listed = ($section // '') =~ /^=item ([A-Z_]+)$/mg;

@@ -33,7 +33,8 @@ my @wide = grep { /^\s/ ? length > 73 : length > 78 && !/^=item/ } split /\n/, $
 is_deeply \@wide, [], 'no line is too wide for 80 columns';
 ok $pod !~ /\t|[^\x0a\x20-\x7e]/, 'no tabs, plain ASCII';
 like $pod, qr/^This is the manual of version \Q$Linux::Clone::VERSION\E\.$/m, 'it is the manual of this version';
-for my $section ('NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'FUNCTIONS', 'FLAGS', 'PIDFD AND WAIT CONSTANTS', 'THE CHILD', 'THREADS', 'STACK', 'EXPORTS',
+for my $section ('NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'FUNCTIONS', 'FLAGS', 'PIDFD AND WAIT CONSTANTS',
+    'KCMP CONSTANTS', 'NAMESPACE CONSTANTS', 'INTERFACE FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'EXPORTS',
     'DIAGNOSTICS', 'CAVEATS', 'COOKBOOK', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE')
 {
     like $pod, qr/^=head1 \Q$section\E$/m, "it has $section";
@@ -66,6 +67,17 @@ sub refused {
         my $said = $mount ? `{ mount --make-rprivate / && mount -t proc proc /proc; } 2>&1` : '';
         return $said eq '' ? '' : "the kernel refuses to mount /proc: $said";
     }, $flags);
+}
+
+# Why setns does not take a pidfd; '' if it does.
+sub setns_refusal {
+    my $pid = spawn(sub { sleep 60; 0 }, CLONE_NEWUSER);
+    my $pidfd = Linux::Clone::pidfd_open($pid);
+    my $errno = $pidfd == -1 ? $! + 0 : result(sub { Linux::Clone::setns($pidfd, CLONE_NEWUSER) == 0 ? 0 : $! + 0 });
+    POSIX::close($pidfd) if $pidfd != -1;
+    kill KILL => $pid;
+    waitpid $pid, 0;
+    return $errno ? "the kernel does not take a pidfd to setns: errno $errno" : '';
 }
 
 # For each recipe: the flags that it needs, what else it needs, and all its output.
@@ -109,6 +121,7 @@ my %recipes = (
     q(The child's own id) => { flags => CLONE_NEWUSER | CLONE_NEWPID, output => qr/\Ainside I am 1\noutside it was another\n\z/ },
     'A pidfd'                    => { flags => 0, pidfd => 1, output => qr/\Ait has ended\nexit status 5\n\z/ },
     'Signals and status by a pidfd' => { flags => 0, waitid => 1, output => qr/\Ait runs\nmy child\nsignal 15\n\z/ },
+    q(Entering another process's namespaces) => { flags => CLONE_NEWUSER | CLONE_NEWNET, setns => 1, output => qr/\Awelcome to my network\n\z/ },
     'A private /tmp'             => {
         flags  => CLONE_NEWNS,
         root   => 1,
@@ -159,6 +172,10 @@ while (my ($title, $text) = splice @sections, 0, 2) {
             my $refusal = waitid_refusal();
             skip $refusal, 2 if $refusal ne '';
         }
+        if ($recipe->{setns}) {
+            my $refusal = setns_refusal();
+            skip $refusal, 2 if $refusal ne '';
+        }
         my ($output, $status) = perl_output($programs[0]);
         like $output, $recipe->{output}, "$title: its output";
         is $status, 0, "$title: its exit status";
@@ -186,10 +203,15 @@ sub open_with   { my @arguments = @_; return sub { &Linux::Clone::pidfd_open(@ar
 sub signal_with { my @arguments = @_; return sub { &Linux::Clone::pidfd_send_signal(@arguments) } }
 sub wait_with   { my @arguments = @_; return sub { &Linux::Clone::waitid(@arguments) } }
 
+sub call_with   { my ($name, @arguments) = @_; my $sub = Linux::Clone->can($name); return sub { $sub->(@arguments) } }
+
 my $clone = 'Linux::Clone::clone';
 my $clone3 = 'Linux::Clone::clone3';
 my $unshare = 'Linux::Clone::unshare';
 my ($open, $signal, $wait) = map { "Linux::Clone::$_" } qw(pidfd_open pidfd_send_signal waitid);
+my ($setns, $pivot_root, $kcmp, $siocsifflags, $ns_get) = map { "Linux::Clone::$_" } qw(setns pivot_root kcmp siocsifflags ns_get_%s);
+my @ns_get = map { "ns_get_$_" } qw(userns parent nstype owner_uid);
+my @kcmp = qw(pid1 pid2 type idx1 idx2);    # its arguments
 my ($by_pid, $by_pidfd, $exited) = (Linux::Clone::P_PID, Linux::Clone::P_PIDFD, Linux::Clone::WEXITED);
 my @no_integers = (undef, 'text', 1.5, \1, *STDOUT, 9**9**9);
 my @no_handles = (undef, 'nosuch', '', 1.5, \1, {}, sub { }, 9**9**9);
@@ -223,6 +245,41 @@ my %messages = (
     "$wait: \$idtype is out of range: %s"          => [ map { wait_with($_, 1, $exited) } 1 << 31, 1e30 ],
     "$wait: \$id is out of range: %s" => [ map { my $type = $_; map { wait_with($type, $_, $exited) } 1 << 31, 1e30 } $by_pid, $by_pidfd ],
     "$wait: \$options is out of range: %s"         => [ map { wait_with($by_pid, 1, $_) } 1 << 32, -1, 1e30 ],
+    "$setns: \$nstype must be an integer, not %s" => [ map { call_with(setns => 0, $_) } 'text', 1.5, \1, [] ],
+    (map {
+        my $n = $_;
+        ("$kcmp: \$$kcmp[$n] must be an integer, not %s" => [ map { my @a = (1) x 5; $a[$n] = $_; call_with(kcmp => @a) } 'text', 1.5, \1, *STDOUT, 9**9**9 ])
+    } 0 .. 4),
+    "$siocsifflags: \$flags must be an integer, not %s" => [ map { call_with(siocsifflags => 'nosuch0', $_) } 'up', 1.5, [] ],
+    "$setns: \$fh_or_fd must be a handle or the number of a descriptor, not %s"   => [ map { call_with(setns => $_, 0) } @no_handles ],
+    "$ns_get: \$fh_or_fd must be a handle or the number of a descriptor, not %s"  => [ map { my $f = $_; map { call_with($f => $_) } @no_handles } @ns_get ],
+    (map {
+        my $n = $_;
+        ("$kcmp: \$$kcmp[$n] must be a handle or the number of a descriptor, not %s" =>
+            [ map { my @a = (1, 1, Linux::Clone::KCMP_FILE, 0, 0); $a[$n] = $_; call_with(kcmp => @a) } grep { defined } @no_handles ])
+    } 3, 4),
+    "$kcmp: \$idx2 must be the 12 bytes of a struct kcmp_epoll_slot, or their address, not %s" =>
+        [ map { call_with(kcmp => 1, 1, Linux::Clone::KCMP_EPOLL_TFD, 0, $_) } '', 'short', 1.5, [], *STDIN ],
+    "$pivot_root: \$new_root must be the name of a directory, not %s" => [ map { call_with(pivot_root => $_, '/') } undef, [], *STDOUT, \*STDOUT ],
+    "$pivot_root: \$old_root must be the name of a directory, not %s" => [ map { call_with(pivot_root => '/', $_) } undef, [], *STDOUT, \*STDOUT ],
+    "$pivot_root: \$new_root has a NUL: %s" => [ call_with(pivot_root => "/tmp\0", '/') ],
+    "$pivot_root: \$old_root has a NUL: %s" => [ call_with(pivot_root => '/', "\0") ],
+    "$siocsifflags: \$ifname must be the name of an interface, 1 to 15 bytes without a NUL, not %s" =>
+        [ map { call_with(siocsifflags => $_) } undef, '', "lo\0", 'x' x 16, [], *STDOUT ],
+    "$setns: \$fh_or_fd is out of range: %s"   => [ map { call_with(setns => $_) } 1 << 31, 1e30 ],
+    "$setns: \$nstype is out of range: %s"     => [ map { call_with(setns => 0, $_) } 1 << 32, -1, 1e30 ],
+    "$ns_get: \$fh_or_fd is out of range: %s"  => [ map { my $f = $_; map { call_with($f => $_) } 1 << 31, 1e30 } @ns_get ],
+    (map {
+        my $n = $_;
+        ("$kcmp: \$$kcmp[$n] is out of range: %s" => [ map { my @a = (1, 1, 0, 0, 0); $a[$n] = $_; call_with(kcmp => @a) } 1 << 31, 1e30 ])
+    } 0 .. 4),
+    "$siocsifflags: \$flags is out of range: %s" => [ map { call_with(siocsifflags => 'nosuch0', $_) } 1 << 16, -1, 1e30 ],
+    "Usage: $setns(fh_or_fd, nstype = 0)" => [ call_with('setns'), call_with(setns => 0, 0, 0) ],
+    "Usage: $pivot_root(new_root, old_root)" => [ call_with(pivot_root => '/'), call_with(pivot_root => ('/') x 3) ],
+    "Usage: $kcmp(pid1, pid2, type, idx1 = 0, idx2 = 0)" => [ call_with(kcmp => 1, 1), call_with(kcmp => (1) x 6) ],
+    "Usage: $siocsifflags(ifname, flags = undef)" => [ call_with('siocsifflags'), call_with(siocsifflags => 'nosuch0', 1, 1) ],
+    'Usage: Linux::Clone::configure_loopback()' => [ call_with(configure_loopback => 1) ],
+    "Usage: $ns_get(fh_or_fd)" => [ map { (call_with($_), call_with($_ => 0, 0)) } @ns_get ],
     "$clone: \$stacksize is negative: %d"     => [ clone_with($code, -1, SIGCHLD) ],
     "$clone: \$flags is out of range: %s"     => [ clone_with($code, 0, 1e30) ],
     "$unshare: \$flags is out of range: %s"   => [ sub { Linux::Clone::unshare(1e30) } ],

@@ -14,6 +14,7 @@
 #include "XSUB.h"
 
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 /* not in every sched.h */
@@ -75,6 +76,29 @@ static const struct {
     {"CLD_KILLED", 2UL},
     {"CLD_STOPPED", 5UL},
     {"CLD_TRAPPED", 4UL},
+    {"IFF_ALLMULTI", 512UL},
+    {"IFF_AUTOMEDIA", 16384UL},
+    {"IFF_DEBUG", 4UL},
+    {"IFF_DYNAMIC", 32768UL},
+    {"IFF_MULTICAST", 4096UL},
+    {"IFF_NOARP", 128UL},
+    {"IFF_NOTRAILERS", 32UL},
+    {"IFF_PORTSEL", 8192UL},
+    {"IFF_PROMISC", 256UL},
+    {"IFF_UP", 1UL},
+    {"KCMP_EPOLL_TFD", 7UL},
+    {"KCMP_FILE", 0UL},
+    {"KCMP_FILES", 2UL},
+    {"KCMP_FS", 3UL},
+    {"KCMP_IO", 5UL},
+    {"KCMP_SIGHAND", 4UL},
+    {"KCMP_SYSVSEM", 6UL},
+    {"KCMP_VM", 1UL},
+    {"NS_GET_NSTYPE", _IO(0xb7, 3)},
+    {"NS_GET_OWNER_UID", _IO(0xb7, 4)},
+    {"NS_GET_PARENT", _IO(0xb7, 2)},
+    {"NS_GET_USERNS", _IO(0xb7, 1)},
+    {"NS_OWNER_UID", _IO(0xb7, 4)},
     {"PIDFD_NONBLOCK", 2048UL},
     {"PIDFD_SIGNAL_PROCESS_GROUP", 4UL},
     {"PIDFD_SIGNAL_THREAD", 1UL},

@@ -12,8 +12,16 @@ XSLoader::load('Linux::Clone', $VERSION);
 our %EXPORT_TAGS = (
     flags => [ grep { /^(?:CLONE_|CSIGNAL$)/ } keys %Linux::Clone:: ],
     wait  => [ grep { /^(?:P_|W[A-Z]|__W|CLD_|PIDFD_)/ } keys %Linux::Clone:: ],
+    kcmp  => [ grep { /^KCMP_/ } keys %Linux::Clone:: ],
+    ns    => [ grep { /^NS_/ } keys %Linux::Clone:: ],
+    net   => [ grep { /^IFF_/ } keys %Linux::Clone:: ],
 );
-our @EXPORT_OK = (qw(clone clone3 unshare pidfd_open pidfd_send_signal waitid), map { @$_ } values %EXPORT_TAGS);
+our @EXPORT_OK = (
+    qw(clone clone3 unshare pidfd_open pidfd_send_signal waitid),
+    qw(setns pivot_root kcmp siocsifflags configure_loopback),
+    qw(ns_get_userns ns_get_parent ns_get_nstype ns_get_owner_uid),
+    map { @$_ } values %EXPORT_TAGS
+);
 
 sub import {
     return if @_ == 1;
@@ -66,7 +74,10 @@ This module gives Perl two system calls of Linux. clone(2) starts a process,
 as fork(2) does, but lets the caller choose what the child shares with its
 parent and which namespaces it gets for itself. unshare(2) makes that choice
 for a process that already runs. Together they are what containers are made
-of: see namespaces(7).
+of: see namespaces(7). With them come the system calls that go on from there:
+L</setns> joins a namespace, L</pivot_root> changes the root file system,
+L</configure_loopback> makes a new network usable, and L</kcmp> tells what two
+processes share.
 
 What differs from C is the child. It does not come back from the call, as it
 does from perl's C<fork>: it calls a coderef on a stack of its own and ends
@@ -329,6 +340,185 @@ the handler dies. One that dies while it sleeps, even one of
 C<POSIX::sigaction> that is not deferred, takes no child's status along. Also
 as with C<waitpid>, a signal that arrives in the very moment in which the
 sleep begins may be handled only when it ends.
+
+=head2 setns
+
+    $retval = setns $fh_or_fd;
+    $retval = setns $fh_or_fd, $nstype;
+
+Moves the calling thread into a namespace that exists. See setns(2), Linux
+3.0.
+
+=over 4
+
+=item $fh_or_fd
+
+A handle or descriptor (L</Handles and descriptors>) of a namespace's file, as
+F</proc/PID/ns/net>, or what L</ns_get_userns> returns; or a pidfd, as from
+L</pidfd_open> (Linux 5.8).
+
+=item $nstype
+
+With a file: the kind of namespace that it must be, a flag such as NEWNET; or
+0, which is also what a literal C<undef> or nothing stands for: any kind. With
+a pidfd: which of that process's namespaces to join, one or several such flags
+joined by C<|>. It joins all of them or none.
+
+=back
+
+It returns 0, or -1 with C<$!>: EBADF (no descriptor, or a closed handle),
+EINVAL (see below), EPERM (see below), ENOMEM, ENOSYS (an older kernel), ESRCH
+(the pidfd's process has ended), or EUSERS (NEWTIME in a process with several
+threads).
+
+EINVAL is said of what is no namespace, or one of another kind; of a pidfd if
+C<$nstype> has no flag, or one that is no namespace's; with NEWUSER of the
+namespace that the caller is in, and in a process with several threads; with
+NEWPID of a namespace that is neither the caller's nor below it; with NEWNS
+and NEWUSER in a process that shares FS with another.
+
+CAP_SYS_ADMIN is needed, or it is EPERM, both in the caller's user namespace
+and in the one that owns the namespace; for NEWNS also CAP_SYS_CHROOT. A user
+namespace may be joined by who has created it: that gives all capabilities
+there, also for the other flags of the same call.
+
+With NEWPID the caller stays where it is: its children from then on are in
+that namespace. With NEWNS root and working directory become the root of the
+mount namespace. See L</Entering another process's namespaces>.
+
+=head2 pivot_root
+
+    $retval = pivot_root $new_root, $old_root;
+
+Makes the mount at the directory C<$new_root> the root of the calling
+process's mount namespace, and moves the old root to the directory
+C<$old_root> below it. See pivot_root(2), which also tells how to get rid of
+the old root: C<pivot_root('.', '.')> in C<$new_root> puts it on top of the
+new one. Use it in a mount namespace of your own; afterwards C<chdir '/'>.
+
+Both are names as C<chdir> takes them: strings, or objects that overload
+C<"">. As everywhere in perl, characters above 255 are passed in UTF-8, as are
+those from 128 to 255 if perl holds the string in that form. What names
+nothing, and a name with a NUL, croaks.
+
+It returns 0, or -1 with C<$!>: EBUSY (one of them is on the current root),
+EINVAL (C<$new_root> is no mount point; C<$old_root> is not at or below it;
+one of the mounts, or its parent, is shared; the current root is no mount
+point, or is the rootfs), ENOENT, ENOTDIR, ENAMETOOLONG and the like from
+looking up a name, or EPERM (no CAP_SYS_ADMIN).
+
+=head2 kcmp
+
+    $order = kcmp $pid1, $pid2, $type;
+    $order = kcmp $pid1, $pid2, $type, $idx1, $idx2;
+
+Compares something of two processes: whether both have the same. See kcmp(2),
+Linux 3.5, in a kernel with CONFIG_KCMP.
+
+=over 4
+
+=item $pid1, $pid2
+
+Process ids, or thread ids, in the caller's PID namespace. They may be equal.
+
+=item $type
+
+What is compared, one of the L</KCMP CONSTANTS>.
+
+=item $idx1, $idx2
+
+With KCMP_FILE a descriptor of C<$pid1> and one of C<$pid2>. With
+KCMP_EPOLL_TFD a descriptor of C<$pid1>; and what it is compared to: the 12
+bytes of a C<struct kcmp_epoll_slot>, or, as a number, the address of one.
+C<pack 'L3', $efd, $tfd, 0> makes it: C<$efd> is a descriptor of C<$pid2> that
+epoll_create(2) made, C<$tfd> the number that was added to it; where it has
+several of that number, the third says which.
+
+A descriptor is a handle or a number: L</Handles and descriptors>. That of
+another process is a number, or a handle which has the same number here.
+
+For all other types they are integers that the kernel ignores. Not given, or
+a literal C<undef>, they are 0.
+
+=back
+
+It returns 0 if both are the same; 1 if the first is less than the second, 2
+if it is greater (by an order without further meaning, for sorting); 3 if they
+differ and there is no order. Or -1 with C<$!>: EBADF (no such descriptor),
+EFAULT (no such address), EINVAL (no such type), ENOENT (epoll does not watch
+that), ENOSYS (the kernel has no kcmp), EPERM (the caller may not trace both:
+see ptrace(2)), or ESRCH (there is no such process).
+
+=head2 siocsifflags
+
+    $retval = siocsifflags $ifname;
+    $retval = siocsifflags $ifname, $flags;
+
+Sets the flags of a network interface of the caller's network namespace. See
+netdevice(7), SIOCSIFFLAGS.
+
+C<$ifname> is the interface's name, 1 to 15 bytes, as a string or an object
+that overloads C<"">. C<$flags> are L</INTERFACE FLAGS> joined by C<|>, 16
+bits: the interface has these afterwards, and of those that can be set no
+other. Without C<$flags>, or with a literal C<undef>, it is brought up
+(IFF_UP), and its other flags stay.
+
+It returns 0, or -1 with C<$!>: EAFNOSUPPORT (a kernel without IPv4), EMFILE
+or ENFILE (no descriptor is left for a socket, which the call closes again),
+ENODEV (no such interface), EPERM (no CAP_NET_ADMIN in the user namespace that
+owns the network namespace), or what the interface's driver says.
+
+=head2 configure_loopback
+
+    $retval = configure_loopback;
+
+Brings lo up, the loopback interface of the caller's network namespace, and
+sees to it that it has the address 127.0.0.1 with the mask 255.0.0.0. In a new
+network namespace it is down, and nothing on the machine can be reached. Where
+the kernel has IPv6 lo gets ::1, too. Other addresses stay. It does no harm to
+call it again.
+
+It returns 0, or -1 with C<$!>, as L</siocsifflags>.
+
+=head2 ns_get_userns
+
+    $fd = ns_get_userns $fh_or_fd;
+
+Returns a new descriptor of the user namespace that owns a namespace; for a
+user namespace that is its parent. C<$fh_or_fd> is a handle or descriptor of a
+namespace's file, as for L</setns>. See ioctl_nsfs(2), NS_GET_USERNS, Linux
+4.9.
+
+The descriptor is a number, close-on-exec, and the caller's to close
+(C<POSIX::close>).
+
+On failure this function and the next three return -1, and C<$!> is EBADF (no
+descriptor, or a closed handle), EINVAL (a namespace of a kind that does not
+have this), EMFILE, ENFILE, ENOTTY (no namespace, or an older kernel), or
+EPERM (the answer is a namespace that the caller is not in and that is not
+below its own).
+
+=head2 ns_get_parent
+
+    $fd = ns_get_parent $fh_or_fd;
+
+Returns a new descriptor, likewise, of the parent of a PID or user namespace.
+Linux 4.9.
+
+=head2 ns_get_nstype
+
+    $nstype = ns_get_nstype $fh_or_fd;
+
+Returns the kind of a namespace, as the flag from L</Namespaces>: NEWNET for a
+network namespace. Linux 4.11.
+
+=head2 ns_get_owner_uid
+
+    $uid = ns_get_owner_uid $fh_or_fd;
+
+Returns the user id of who created a user namespace, as the caller's user
+namespace has it (the overflow uid, mostly 65534, if it does not have it): 0
+to 4294967294, so that -1 is never a user. Linux 4.11.
 
 =head2 Handles and descriptors
 
@@ -719,6 +909,132 @@ To all of the process group that the pidfd's process leads.
 
 =back
 
+=head1 KCMP CONSTANTS
+
+Each of these is a constant C<Linux::Clone::NAME>, and is exported under the
+same name, by the tag C<:kcmp>. They are what L</kcmp> compares, and mostly
+what a flag of clone shares.
+
+=over 4
+
+=item KCMP_FILE
+
+Two descriptors: whether they are copies of one, by C<dup>, C<fork> or a
+socket, so that they have one position in the file.
+
+=item KCMP_VM
+
+The memory: VM.
+
+=item KCMP_FILES
+
+The table of descriptors: FILES.
+
+=item KCMP_FS
+
+Root directory, working directory and umask: FS.
+
+=item KCMP_SIGHAND
+
+The signal handlers: SIGHAND.
+
+=item KCMP_IO
+
+The I/O context: IO. Two processes that have none are equal.
+
+=item KCMP_SYSVSEM
+
+The System V semaphore adjustments: SYSVSEM. Two processes that have none are
+equal.
+
+=item KCMP_EPOLL_TFD
+
+A descriptor, and one that epoll(7) watches. Linux 4.13.
+
+=back
+
+=head1 NAMESPACE CONSTANTS
+
+Requests of ioctl_nsfs(2), for perl's C<ioctl>. C<Linux::Clone::NAME>, and by
+the tag C<:ns>. L</ns_get_userns> and the functions that follow it make these
+requests, and are easier to use: C<ioctl> returns C<0 but true> for 0, and
+undef for failure.
+
+=over 4
+
+=item NS_GET_USERNS
+
+    $fd = ioctl $fh, NS_GET_USERNS, 0;
+
+=item NS_GET_PARENT
+
+    $fd = ioctl $fh, NS_GET_PARENT, 0;
+
+=item NS_GET_NSTYPE
+
+    $nstype = ioctl $fh, NS_GET_NSTYPE, 0;
+
+=item NS_GET_OWNER_UID
+
+    ioctl $fh, NS_GET_OWNER_UID, my $packed = pack 'L', 0;
+    $uid = unpack 'L', $packed;
+
+=item NS_OWNER_UID
+
+Another name of that, from version 1.3.
+
+=back
+
+=head1 INTERFACE FLAGS
+
+The flags of a network interface that can be set: C<Linux::Clone::NAME>, and
+by the tag C<:net>. See netdevice(7). An interface has others, such as
+IFF_LOOPBACK, which tell something about it; L</siocsifflags> ignores those.
+
+=over 4
+
+=item IFF_UP
+
+It is up: packets come and go.
+
+=item IFF_DEBUG
+
+The driver tells more.
+
+=item IFF_NOTRAILERS
+
+Without effect.
+
+=item IFF_NOARP
+
+No ARP: the addresses of neighbours are not asked for.
+
+=item IFF_PROMISC
+
+It receives all packets, whoever they are for.
+
+=item IFF_ALLMULTI
+
+It receives all multicasts.
+
+=item IFF_MULTICAST
+
+It can do multicast.
+
+=item IFF_PORTSEL
+
+It can choose among media.
+
+=item IFF_AUTOMEDIA
+
+It chooses the medium itself.
+
+=item IFF_DYNAMIC
+
+Its addresses are lost when it goes down.
+
+=back
+
 =head1 THE CHILD
 
 The child starts as a copy of its parent, like a forked one, and calls the
@@ -950,11 +1266,14 @@ Nothing by default. On request:
     use Linux::Clone qw(pidfd_open pidfd_send_signal);
     use Linux::Clone qw(CLONE_NEWNS CLONE_NEWPID P_ALL WEXITED);
     use Linux::Clone qw(:flags :wait);
+    use Linux::Clone qw(:kcmp :ns :net setns kcmp configure_loopback);
 
-C<:wait> exports L</PIDFD AND WAIT CONSTANTS>. C<:flags> exports all
-L</FLAGS>, as CLONE_FILES, CLONE_FS and so on, and CSIGNAL. The names without
-CLONE_ are not exported: few programs want a sub that is called C<IO> or
-C<VM>. They are called as C<Linux::Clone::IO>.
+C<:wait> exports L</PIDFD AND WAIT CONSTANTS>, C<:kcmp> the
+L</KCMP CONSTANTS>, C<:ns> the L</NAMESPACE CONSTANTS> and C<:net> the
+L</INTERFACE FLAGS>. C<:flags> exports all L</FLAGS>, as CLONE_FILES, CLONE_FS
+and so on, and CSIGNAL. The names without CLONE_ are not exported: few
+programs want a sub that is called C<IO> or C<VM>. They are called as
+C<Linux::Clone::IO>. Functions are in no tag.
 
 Constants have the prototype C<()> and are folded when perl compiles.
 
@@ -992,13 +1311,53 @@ Often it is the name of a flag in quotes.
 
 =item Linux::Clone::waitid: $options must be an integer, not %s
 
+=item Linux::Clone::setns: $nstype must be an integer, not %s
+
+=item Linux::Clone::kcmp: $pid1 must be an integer, not %s
+
+=item Linux::Clone::kcmp: $pid2 must be an integer, not %s
+
+=item Linux::Clone::kcmp: $type must be an integer, not %s
+
+=item Linux::Clone::kcmp: $idx1 must be an integer, not %s
+
+=item Linux::Clone::kcmp: $idx2 must be an integer, not %s
+
+=item Linux::Clone::siocsifflags: $flags must be an integer, not %s
+
 Likewise. A handle is no process id: that of its pidfd takes P_PIDFD.
 
 =item Linux::Clone::pidfd_send_signal: $pidfd must be a handle or the number of a descriptor, not %s
 
 =item Linux::Clone::waitid: $id must be a handle or the number of a descriptor, not %s
 
+=item Linux::Clone::setns: $fh_or_fd must be a handle or the number of a descriptor, not %s
+
+=item Linux::Clone::ns_get_%s: $fh_or_fd must be a handle or the number of a descriptor, not %s
+
+=item Linux::Clone::kcmp: $idx1 must be a handle or the number of a descriptor, not %s
+
+=item Linux::Clone::kcmp: $idx2 must be a handle or the number of a descriptor, not %s
+
 See L</Handles and descriptors>. A string that names no handle is none.
+
+=item Linux::Clone::kcmp: $idx2 must be the 12 bytes of a struct kcmp_epoll_slot, or their address, not %s
+
+With KCMP_EPOLL_TFD. A number is an address.
+
+=item Linux::Clone::pivot_root: $new_root must be the name of a directory, not %s
+
+=item Linux::Clone::pivot_root: $old_root must be the name of a directory, not %s
+
+undef, a glob, or a reference that does not overload C<"">.
+
+=item Linux::Clone::pivot_root: $new_root has a NUL: %s
+
+=item Linux::Clone::pivot_root: $old_root has a NUL: %s
+
+The kernel would take the NUL for the end of the name.
+
+=item Linux::Clone::siocsifflags: $ifname must be the name of an interface, 1 to 15 bytes without a NUL, not %s
 
 =item Linux::Clone::pidfd_send_signal: $sig must be the number or the name of a signal, not %s
 
@@ -1026,7 +1385,27 @@ More than 64 bits.
 
 =item Linux::Clone::waitid: $options is out of range: %s
 
-More than 32 bits; or a negative number as C<$flags> or C<$options>.
+=item Linux::Clone::setns: $fh_or_fd is out of range: %s
+
+=item Linux::Clone::setns: $nstype is out of range: %s
+
+=item Linux::Clone::ns_get_%s: $fh_or_fd is out of range: %s
+
+=item Linux::Clone::kcmp: $pid1 is out of range: %s
+
+=item Linux::Clone::kcmp: $pid2 is out of range: %s
+
+=item Linux::Clone::kcmp: $type is out of range: %s
+
+=item Linux::Clone::kcmp: $idx1 is out of range: %s
+
+=item Linux::Clone::kcmp: $idx2 is out of range: %s
+
+=item Linux::Clone::siocsifflags: $flags is out of range: %s
+
+More than 32 bits; or a negative number as C<$flags>, C<$options> or
+C<$nstype>. For siocsifflags 16 bits. For kcmp's indices, where they are no
+descriptors, 64 bits, or what is no address.
 
 =item Linux::Clone::clone: $flags has bits above the 32 that clone(2) reads: %#x
 
@@ -1103,13 +1482,25 @@ clone, too, with the key in the place of the variable.
 
 =item Usage: Linux::Clone::waitid(idtype, id, options)
 
+=item Usage: Linux::Clone::setns(fh_or_fd, nstype = 0)
+
+=item Usage: Linux::Clone::pivot_root(new_root, old_root)
+
+=item Usage: Linux::Clone::kcmp(pid1, pid2, type, idx1 = 0, idx2 = 0)
+
+=item Usage: Linux::Clone::siocsifflags(ifname, flags = undef)
+
+=item Usage: Linux::Clone::configure_loopback()
+
+=item Usage: Linux::Clone::ns_get_%s(fh_or_fd)
+
 A wrong number of arguments. Mostly, but for unshare, perl sees this when it
 compiles: then it is "Not enough arguments for Linux::Clone::clone".
 
 =item "%s" is not exported by the Linux::Clone module
 
 C<use Linux::Clone> with a name that it does not have. A flag has its CLONE_
-there; what is in L</PIDFD AND WAIT CONSTANTS> has no prefix.
+there; other constants have no prefix.
 
 =item Linux::Clone object version %s does not match bootstrap parameter %s
 
@@ -1541,6 +1932,47 @@ first looks without waiting, then tells what has happened. P_PIDFD needs Linux
     print "my child\n"       if $who == $pid;
     print "signal $status\n" if $code == CLD_KILLED;
 
+=head2 Entering another process's namespaces
+
+A pidfd stands for all of them (Linux 5.8). Who has created a user namespace
+may join it, and what belongs to it.
+
+    use strict;
+    use warnings;
+    use IO::Socket::INET;
+    use Linux::Clone qw(:flags pidfd_open setns configure_loopback);
+    use POSIX qw(SIGCHLD);
+
+    my $kinds = CLONE_NEWUSER | CLONE_NEWNET;
+    pipe my $read, my $write or die "pipe: $!\n";
+
+    # a server in a network of its own
+    my $pid = Linux::Clone::clone sub {
+        alarm 60;
+        configure_loopback and die "loopback: $!\n";
+        my $server = IO::Socket::INET->new(
+            LocalAddr => '127.0.0.1', Listen => 1) or die "$@\n";
+        print {$write} $server->sockport, "\n";
+        close $write;
+        my $client = $server->accept or die "accept: $!\n";
+        print {$client} "welcome to my network\n";
+        return 0;
+    }, 0, $kinds | SIGCHLD;
+    die "clone: $!\n" if $pid == -1;
+    close $write;
+    chomp(my $port = <$read>);
+
+    my $pidfd = pidfd_open $pid;
+    die "pidfd_open: $!\n" if $pidfd == -1;
+    setns($pidfd, $kinds) == 0 or die "setns: $!\n";
+    POSIX::close($pidfd);
+
+    # this process is there now
+    my $socket = IO::Socket::INET->new("127.0.0.1:$port")
+        or die "$@\n";
+    print <$socket>;
+    waitpid $pid, 0;
+
 =head2 A private /tmp
 
 This one needs root. Many systems share mounts among namespaces, so that
@@ -1565,7 +1997,9 @@ shall not see. An unprivileged user gets "Operation not permitted".
 
 =head1 DIFFERENCES FROM 0.01
 
-What 0.01 had is still here, under the same names.
+What 0.01 had is still here, under the same names, and so is what 1.3 added:
+setns, pivot_root, kcmp, siocsifflags, configure_loopback, and the constants
+KCMP_* and NS_*.
 
 =over 4
 
@@ -1607,16 +2041,24 @@ New are clone3, pidfd_open, pidfd_send_signal and waitid, with their
 constants; NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP and
 CSIGNAL; and that functions and constants can be imported.
 
-=back
+=item *
 
-Of what 1.3 has, setns, pivot_root, kcmp, configure_loopback and the constants
-KCMP_* and NS_* are not here.
+New beside 1.3's functions are ns_get_userns, ns_get_parent, ns_get_nstype and
+ns_get_owner_uid, the constants IFF_*, and NS_GET_OWNER_UID, the kernel's name
+of NS_OWNER_UID. All handles will do, not only descriptors; kcmp takes them,
+too, and the bytes of a C<struct kcmp_epoll_slot>. Arguments that make no
+sense croak: among them names of files and interfaces with a NUL, and
+interfaces' names that are too long.
+
+=back
 
 =head1 SEE ALSO
 
 L<clone(2)>, L<unshare(2)>, L<namespaces(7)>, L<user_namespaces(7)>,
 L<pid_namespaces(7)>, L<mount_namespaces(7)>, L<capabilities(7)>, L<wait(2)>,
-L<pidfd_open(2)>, L<pidfd_send_signal(2)>, L<waitid(2)>
+L<pidfd_open(2)>, L<pidfd_send_signal(2)>, L<waitid(2)>, L<setns(2)>,
+L<pivot_root(2)>, L<kcmp(2)>, L<ioctl_nsfs(2)>, L<netdevice(7)>,
+L<network_namespaces(7)>
 
 L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
 

@@ -4,6 +4,8 @@
 
 mod clone;
 mod locks;
+mod net;
+mod ns;
 mod wait;
 
 use std::ffi::CStr;
@@ -15,6 +17,11 @@ pub(crate) use clone::{
     tid_address,
 };
 pub(crate) use locks::{SharedWord, is_single_threaded, pass_through_locks, watched};
+pub(crate) use net::{InterfaceName, bring_up_loopback, set_interface_flags};
+pub(crate) use ns::{
+    KCMP_EPOLL_TFD, KCMP_FILE, kcmp, ns_get_nstype, ns_get_owner_uid, ns_get_parent, ns_get_userns,
+    pivot_root, setns,
+};
 pub(crate) use wait::{is_running, pidfd_open, pidfd_send_signal, reap, waitid};
 
 use crate::error::Error;
@@ -34,6 +41,14 @@ pub(crate) fn set_errno(errno: c_int) {
 /// The errno of the call that has just failed.
 pub(crate) fn last_error() -> Error {
     Error::Errno(errno())
+}
+
+/// What a system call has returned, or its errno.
+fn answered<T: From<i8> + PartialEq>(outcome: T) -> Result<T, Error> {
+    match outcome == T::from(-1) {
+        true => Err(last_error()),
+        false => Ok(outcome),
+    }
 }
 
 /// The page size in bytes (sysconf(3)).

@@ -15,6 +15,9 @@ XSLoader::load('CXS', $VERSION);
 our %EXPORT_TAGS = (
     flags => [ grep { /^(?:CLONE_|CSIGNAL$)/ } keys %CXS:: ],
     wait  => [ grep { /^(?:P_|W[A-Z]|__W|CLD_|PIDFD_)/ } keys %CXS:: ],
+    kcmp  => [ grep { /^KCMP_/ } keys %CXS:: ],
+    ns    => [ grep { /^NS_/ } keys %CXS:: ],
+    net   => [ grep { /^IFF_/ } keys %CXS:: ],
 );
 our @EXPORT_OK = (qw(clone unshare), map { @$_ } values %EXPORT_TAGS);
 
