@@ -407,6 +407,12 @@ int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
     return sv == &PL_sv_undef;
 }
 
+int perlxs_sv_is_undef(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    return !SvOK(sv) && !isGV_with_GP(sv);
+}
+
 struct assignable {
     SV *sv;
     int *out;
@@ -1008,6 +1014,16 @@ int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len)
 }
 
 /* ---- processes ---- */
+
+void perlxs_before_exec(perlxs_interp *interp)
+{
+    struct sigaction action;
+
+    PERL_UNUSED_ARG(interp);
+    Zero(&action, 1, struct sigaction);
+    action.sa_handler = PL_sigfpe_saved;
+    sigaction(SIGFPE, &action, NULL);
+}
 
 #ifndef PERLIO_TABLE_SIZE
 #define PERLIO_TABLE_SIZE 64 /* of perlio.c, in all perls */

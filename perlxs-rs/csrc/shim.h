@@ -99,6 +99,8 @@ void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
 SV *perlxs_list_new(perlxs_interp *interp);
 void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
+/* Runs no magic: what a magical scalar last held. */
+int perlxs_sv_is_undef(perlxs_interp *interp, SV *sv);
 /* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
  * tells. */
 int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error);
@@ -168,6 +170,9 @@ int perlxs_syscall(perlxs_interp *interp, const long *number_and_args, long *out
 int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len);
 
 /* ---- processes ---- */
+
+/* Gives SIGFPE, which perl ignores for itself, what it had before perl (perl.h, PERL_FPU_INIT). */
+void perlxs_before_exec(perlxs_interp *interp);
 
 int perlxs_flush_all(perlxs_interp *interp, SV **error);
 void perlxs_fork_lock(perlxs_interp *interp);

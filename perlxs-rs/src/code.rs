@@ -5,7 +5,7 @@
 use std::ptr;
 
 use crate::frame::contained;
-use crate::{Result, Scalar, ffi};
+use crate::{Perl, Result, Scalar, ffi};
 
 /// A perl sub that can be called.
 #[derive(Clone, Debug)]
@@ -16,6 +16,11 @@ pub struct Code {
 impl Code {
     pub(crate) fn new(cv: Scalar) -> Self {
         Code { cv }
+    }
+
+    /// The interpreter that it belongs to.
+    pub fn perl(&self) -> Perl {
+        self.cv.perl()
     }
 
     pub(crate) fn cv(&self) -> &Scalar {

@@ -147,6 +147,7 @@ unsafe extern "C" {
     pub fn perlxs_list_new(interp: *mut Interp) -> *mut Sv;
     pub fn perlxs_list_push(interp: *mut Interp, list: *mut Sv, owned: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
+    pub fn perlxs_sv_is_undef(interp: *mut Interp, sv: *mut Sv) -> c_int;
     pub fn perlxs_sv_assignable(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -242,6 +243,7 @@ unsafe extern "C" {
 
     // ---- processes ----
 
+    pub fn perlxs_before_exec(interp: *mut Interp);
     pub fn perlxs_flush_all(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
     pub fn perlxs_fork_lock(interp: *mut Interp);
     pub fn perlxs_fork_unlock(interp: *mut Interp);

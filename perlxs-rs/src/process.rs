@@ -53,6 +53,15 @@ impl Perl {
         })
     }
 
+    /// In a process that is to become another program: undoes what perl has done to signals for
+    /// itself, as before its own exec. It ignores SIGFPE, and a program would go on to.
+    ///
+    /// Takes no lock and allocates nothing.
+    pub fn before_exec(self) {
+        // SAFETY: changes how the process treats a signal, nothing else.
+        unsafe { ffi::perlxs_before_exec(self.raw()) }
+    }
+
     /// Runs `start` with perl's own locks held (`Perl_atfork_lock`), so that a process that
     /// it starts as a copy of this one finds them consistent. The copy must call
     /// [`Call::run_main`], which releases them there.

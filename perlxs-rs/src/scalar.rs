@@ -239,14 +239,27 @@ impl Scalar {
     ///
     /// Returns `Err` if a tie method dies or exits.
     pub fn entries(&self) -> Result<Option<Vec<(String, Scalar)>>> {
-        let Some(items) = self.items(ffi::ITEMS_HASH)? else {
+        let Some(pairs) = self.pairs()? else {
             return Ok(None);
         };
-        items
-            .chunks_exact(2)
-            .map(|entry| Ok((entry[0].text()?.unwrap_or_default(), entry[1].clone())))
+        pairs
+            .into_iter()
+            .map(|(key, value)| Ok((key.text()?.unwrap_or_default(), value)))
             .collect::<Result<_>>()
             .map(Some)
+    }
+
+    /// As [`entries`](Scalar::entries), for keys that are not text.
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    pub fn pairs(&self) -> Result<Option<Vec<(Scalar, Scalar)>>> {
+        let items = self.items(ffi::ITEMS_HASH)?;
+        Ok(items.map(|items| {
+            let pairs = items.chunks_exact(2);
+            pairs
+                .map(|pair| (pair[0].clone(), pair[1].clone()))
+                .collect()
+        }))
     }
 
     fn items(&self, kind: i32) -> Result<Option<Vec<Scalar>>> {
@@ -343,6 +356,13 @@ impl Scalar {
     pub fn is_undef_constant(&self) -> bool {
         // SAFETY: a live scalar of this interpreter.
         unsafe { ffi::perlxs_sv_is_undef_constant(self.perl.raw(), self.raw()) != 0 }
+    }
+
+    /// Whether this is undef. Runs no magic: for a [copy](Scalar::copy), or else what a magical
+    /// scalar last held (perlapi: `SvOK`).
+    pub fn is_undef(&self) -> bool {
+        // SAFETY: a live scalar of this interpreter.
+        unsafe { ffi::perlxs_sv_is_undef(self.perl.raw(), self.raw()) != 0 }
     }
 
     /// What this is, in words for an error message. Runs no perl code: a tied scalar is
