@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # How long it takes to start a child and wait for it, at growing heaps: fork, clone, clone with
-# VM|VFORK, each with a child that ends at once and with one that execs /bin/true; and
-# Proc::FastSpawn's spawn of /bin/true where that module is installed. bench/README explains.
+# VM|VFORK, each with a child that ends at once and with one that execs /bin/true; spawn with exec;
+# and Proc::FastSpawn's spawn of /bin/true where that module is installed. bench/README explains.
 #
 #     perl -Mblib bench/clone.pl [--runs N] [--heaps MB,MB,...] [--csv FILE]
 
@@ -65,6 +65,12 @@ my @measures = (
     ],
     [ 'clone + exec'          => sub { reap(Linux::Clone::clone($exec, 0, SIGCHLD)) } ],
     [ 'clone VM|VFORK + exec' => sub { reap(Linux::Clone::clone($exec, 0, VFORKED)) } ],
+    [   'spawn exec' => sub {
+            my $child = Linux::Clone::spawn(exec => [TRUE]) or die "$Linux::Clone::error\n";
+            $child->wait;
+            $? == 0 or die "spawn: status $?\n";
+        },
+    ],
     [ 'Proc::FastSpawn::spawn' => sub { reap(Proc::FastSpawn::spawn(TRUE, ['true'])) } ],
 );
 

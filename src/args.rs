@@ -61,7 +61,7 @@ impl CloneRequest {
     ///
     /// Returns `Err` if one is not what clone takes, or if reading it dies.
     pub(crate) fn from_args(call: &Call<'_>) -> Result<Self, Error> {
-        let code = code("clone", &call.arg(0))?;
+        let code = code("clone", "$coderef", &call.arg(0))?;
         let stack_size = stack_size("clone", "$stacksize", &call.arg(1))?;
         let flags = CloneFlags::from_bits_retain(bits("clone", "$flags", &call.arg(2))?);
         if let Some(refusal) = flags.old_refusal() {
@@ -112,7 +112,7 @@ impl CloneRequest {
     /// or if reading one dies.
     pub(crate) fn from_clone_args(call: &Call<'_>) -> Result<Self, Error> {
         const FUNCTION: &str = "clone3";
-        let code = code(FUNCTION, &call.arg(0))?;
+        let code = code(FUNCTION, "$coderef", &call.arg(0))?;
         let Some(entries) = call.arg(1).entries()? else {
             return Err(Error::usage(format!(
                 "Linux::Clone::clone3: the second argument must be a reference to a hash, not {}",
@@ -158,7 +158,7 @@ impl CloneRequest {
                     tls_given = Some(tls(FUNCTION, "tls", Some(value))?);
                     implied |= CloneFlags::SETTLS;
                 }
-                "set_tid" => set_tid = thread_ids(&value)?,
+                "set_tid" => set_tid = thread_ids(FUNCTION, &value)?,
                 "cgroup" => {
                     // negative numbers are the kernel's to refuse
                     cgroup = i64::from(descriptor(FUNCTION, "cgroup", &value)?) as u64;
@@ -217,17 +217,17 @@ impl CloneRequest {
     }
 }
 
-fn code(function: &str, arg: &Scalar) -> Result<Code, Error> {
+pub(crate) fn code(function: &str, name: &str, arg: &Scalar) -> Result<Code, Error> {
     arg.code()?.ok_or_else(|| {
         Error::usage(format!(
-            "Linux::Clone::{function}: $coderef must be a CODE reference or the name of a defined \
+            "Linux::Clone::{function}: {name} must be a CODE reference or the name of a defined \
              sub, not {}",
             arg.describe()
         ))
     })
 }
 
-fn refuse(function: &str, flags: CloneFlags) -> Result<(), Error> {
+pub(crate) fn refuse(function: &str, flags: CloneFlags) -> Result<(), Error> {
     match flags.refusal() {
         Some(refusal) => Err(Error::usage(format!("Linux::Clone::{function}: {refusal}"))),
         None => Ok(()),
@@ -257,10 +257,10 @@ fn variable(key: &str, value: &Scalar) -> Result<Scalar, Error> {
     Ok(variable)
 }
 
-fn thread_ids(value: &Scalar) -> Result<Vec<libc::pid_t>, Error> {
+pub(crate) fn thread_ids(function: &str, value: &Scalar) -> Result<Vec<libc::pid_t>, Error> {
     let wrong = |what: &Scalar| {
         Error::usage(format!(
-            "Linux::Clone::clone3: set_tid must be a reference to an array of thread ids, not {}",
+            "Linux::Clone::{function}: set_tid must be a reference to an array of thread ids, not {}",
             what.describe()
         ))
     };
@@ -302,7 +302,7 @@ fn address_tid(function: &str, name: &str, sv: &Scalar) -> Result<Option<ChildTi
 }
 
 /// A flag without the value that it is about.
-fn missing(function: &str, flag: &str, name: &str) -> Error {
+pub(crate) fn missing(function: &str, flag: &str, name: &str) -> Error {
     Error::usage(format!("Linux::Clone::{function}: {flag} needs {name}"))
 }
 
@@ -372,7 +372,7 @@ impl SignalRequest {
         const FUNCTION: &str = "pidfd_send_signal";
         Ok(SignalRequest {
             pidfd: descriptor(FUNCTION, "$pidfd", &call.arg(0))?,
-            signal: signal(call, FUNCTION, &call.arg(1))?,
+            signal: signal(call, FUNCTION, "$sig", &call.arg(1))?,
             flags: optional_flags(FUNCTION, call.get(2))?,
         })
     }
@@ -569,7 +569,7 @@ impl InterfaceRequest {
 ///
 /// Returns `Err` with EBADF for a handle without one.
 #[inline(never)]
-fn descriptor(function: &str, name: &str, arg: &Scalar) -> Result<c_int, Error> {
+pub(crate) fn descriptor(function: &str, name: &str, arg: &Scalar) -> Result<c_int, Error> {
     let value = arg.copy()?;
     match value.fileno()? {
         Some(fd) if fd < 0 => Err(Error::Errno(libc::EBADF)),
@@ -586,22 +586,29 @@ fn descriptor(function: &str, name: &str, arg: &Scalar) -> Result<c_int, Error> 
 }
 
 /// A signal, by its number or by its name as perl's `kill` takes it.
-fn signal(call: &Call<'_>, function: &str, arg: &Scalar) -> Result<c_int, Error> {
+pub(crate) fn signal(
+    call: &Call<'_>,
+    function: &str,
+    name: &str,
+    arg: &Scalar,
+) -> Result<c_int, Error> {
     let value = arg.copy()?;
     let number = value.number()?;
     if let Some(number) = number.integer() {
         return number
             .try_into()
-            .map_err(|_| out_of_range(function, "$sig", arg));
+            .map_err(|_| out_of_range(function, name, arg));
     }
-    let name = match number {
+    let signal_name = match number {
         Number::NotANumber => value.text()?,
         _ => None,
     };
-    name.and_then(|name| call.perl().signal_number(&name))
+    signal_name
+        .and_then(|name| call.perl().signal_number(&name))
         .ok_or_else(|| {
             Error::usage(format!(
-                "Linux::Clone::{function}: $sig must be the number or the name of a signal, not {}",
+                "Linux::Clone::{function}: {name} must be the number or the name of a signal, \
+                 not {}",
                 arg.describe()
             ))
         })
@@ -623,13 +630,17 @@ fn optional<T: TryFrom<i128>>(
 
 // one copy of this and of the like for all callers: the library has a size to keep
 #[inline(never)]
-fn number<T: TryFrom<i128>>(function: &str, name: &str, arg: &Scalar) -> Result<T, Error> {
+pub(crate) fn number<T: TryFrom<i128>>(
+    function: &str,
+    name: &str,
+    arg: &Scalar,
+) -> Result<T, Error> {
     integer(function, name, arg, arg.number()?)?
         .try_into()
         .map_err(|_| out_of_range(function, name, arg))
 }
 
-fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
+pub(crate) fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
     Error::usage(format!(
         "Linux::Clone::{function}: {name} is out of range: {}",
         arg.describe()
@@ -638,14 +649,14 @@ fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
 
 /// 64 bits; a negative number is what perl's `|` makes of the highest.
 #[inline(never)]
-fn bits(function: &str, name: &str, arg: &Scalar) -> Result<u64, Error> {
+pub(crate) fn bits(function: &str, name: &str, arg: &Scalar) -> Result<u64, Error> {
     let bits = integer(function, name, arg, arg.number()?)?;
     u64::try_from(bits)
         .or_else(|_| i64::try_from(bits).map(|negative| negative as u64))
         .map_err(|_| out_of_range(function, name, arg))
 }
 
-fn stack_size(function: &str, name: &str, arg: &Scalar) -> Result<usize, Error> {
+pub(crate) fn stack_size(function: &str, name: &str, arg: &Scalar) -> Result<usize, Error> {
     let size = match arg.number()? {
         Number::Undef => 0,
         number => integer(function, name, arg, number)?,
@@ -662,7 +673,12 @@ fn stack_size(function: &str, name: &str, arg: &Scalar) -> Result<usize, Error> 
     })
 }
 
-fn integer(function: &str, name: &str, arg: &Scalar, number: Number) -> Result<i128, Error> {
+pub(crate) fn integer(
+    function: &str,
+    name: &str,
+    arg: &Scalar,
+    number: Number,
+) -> Result<i128, Error> {
     number.integer().ok_or_else(|| {
         Error::usage(format!(
             "Linux::Clone::{function}: {name} must be an integer, not {}",

@@ -63,6 +63,8 @@ struct Birth<'a, 'c> {
     tid: Option<NonNull<pid_t>>,
     /// Where to say that the C library's locks are free, and how often to look at that.
     locks: Option<(&'a SharedWord, Duration)>,
+    /// What comes before the coderef. If it fails, the process ends in it.
+    prepare: Option<&'a dyn Fn()>,
 }
 
 /// What a child that lives in its parent's memory needs.
@@ -117,7 +119,8 @@ impl CloneRequest {
     }
 }
 
-/// Starts the child that `request` describes; `errno` is the `$!` it starts with.
+/// Starts the child that `request` describes; `errno` is the `$!` it starts with. A copy runs
+/// `prepare` before the coderef.
 ///
 /// Returns `Err` with what mmap(2) or clone(2) refused, with EAGAIN if other threads held the C
 /// library's locks each time it was tried, or if flushing runs perl code that dies; then there is
@@ -126,18 +129,29 @@ pub(crate) fn start(
     call: &Call<'_>,
     request: &CloneRequest,
     errno: c_int,
+    prepare: Option<&dyn Fn()>,
 ) -> Result<Started, Error> {
     call.perl().flush_all()?;
     let stack = ChildStack::new(request.stack_size)?;
     if request.flags.contains(CloneFlags::VM) {
         return start_guest(&stack, call, request, errno);
     }
+    let mut birth = Birth {
+        call,
+        request,
+        errno,
+        parent_id: request.parent_id(),
+        tid: None,
+        locks: None,
+        prepare,
+    };
     if sys::is_single_threaded() || !expendable(request) {
-        return start_copy(&stack, call, request, errno, None);
+        return start_copy(&stack, &mut birth);
     }
     let word = SharedWord::new()?;
     for tick in (0..TRIES).map(|n| TICK * (1 << n)) {
-        let child = start_copy(&stack, call, request, errno, Some((&word, tick)))?;
+        birth.locks = Some((&word, tick));
+        let child = start_copy(&stack, &mut birth)?;
         loop {
             match word.wait(Duration::from_millis(100)) {
                 locks::HELD => break,
@@ -166,31 +180,20 @@ fn expendable(request: &CloneRequest) -> bool {
         && (flags.contains(CloneFlags::NEWPID) || !sys::next_child_changes_pid_namespace())
 }
 
-fn start_copy(
-    stack: &ChildStack,
-    call: &Call<'_>,
-    request: &CloneRequest,
-    errno: c_int,
-    locks: Option<(&SharedWord, Duration)>,
-) -> Result<Started, Error> {
+fn start_copy(stack: &ChildStack, birth: &mut Birth<'_, '_>) -> Result<Started, Error> {
     // as fork(3): in the copy, the C library's note of the thread's id is the copy's own
     let own = sys::tid_address();
+    let (call, request) = (birth.call, birth.request);
     let (flags, tid) =
         request.child_tid(own, CloneFlags::CHILD_SETTID | CloneFlags::CHILD_CLEARTID);
-    let mut birth = Birth {
-        call,
-        request,
-        errno,
-        parent_id: request.parent_id(),
-        tid: own.filter(|own| own.as_ptr() != tid),
-        locks,
-    };
+    birth.tid = own.filter(|own| own.as_ptr() != tid);
     call.perl().with_fork_locks(|| {
         // SAFETY: memory is not shared, so `birth` and the stack live in the child's copy, and
         // the id is written there; born_copy takes a `Birth`.
         unsafe {
-            let birth = (&raw mut birth).cast();
-            clone_on(stack, flags, request, born_copy, birth, tid)
+            let birth = (&raw mut *birth).cast();
+            let (system_call, tls) = (&request.system_call, request.tls.as_ref());
+            clone_on(stack, flags, system_call, tls, born_copy, birth, tid)
         }
     })
 }
@@ -222,29 +225,35 @@ fn start_guest(
         // them; born_guest takes a `Guest`.
         sys::keeping_thread_id(|| unsafe {
             let guest = (&raw mut guest).cast();
-            clone_on(stack, flags, request, born_guest, guest, tid)
+            clone_on(
+                stack,
+                flags,
+                &request.system_call,
+                None,
+                born_guest,
+                guest,
+                tid,
+            )
         })
     })?
 }
 
 /// # Safety
 /// As for [`sys::clone`].
-unsafe fn clone_on(
+pub(crate) unsafe fn clone_on(
     stack: &ChildStack,
     flags: CloneFlags,
-    request: &CloneRequest,
+    system_call: &SystemCall,
+    tls: Option<&Tls>,
     entry: extern "C" fn(*mut c_void) -> c_int,
     arg: *mut c_void,
     child_tid: *mut pid_t,
 ) -> Result<Started, Error> {
-    let tls = request
-        .tls
-        .as_ref()
-        .map_or(std::ptr::null_mut(), Tls::as_argument);
+    let tls = tls.map_or(std::ptr::null_mut(), Tls::as_argument);
     // Where the kernel stores the descriptor; clone(2) has one place for that and for the id.
     let mut pidfd: c_int = -1;
     let mut parent_tid: c_int = -1;
-    let pid = match &request.system_call {
+    let pid = match system_call {
         SystemCall::Clone => {
             let stored = match flags.contains(CloneFlags::PIDFD) {
                 true => &raw mut pidfd,
@@ -289,7 +298,8 @@ unsafe fn clone_on(
             unsafe { sys::clone3(&mut args, entry, arg)? }
         }
     };
-    let pidfd = flags.contains(CloneFlags::PIDFD).then(|| {
+    // a kernel that does not know the flag stores nothing
+    let pidfd = (flags.contains(CloneFlags::PIDFD) && pidfd >= 0).then(|| {
         // SAFETY: with this flag the kernel has stored a new descriptor, and nobody else has it.
         unsafe { OwnedFd::from_raw_fd(pidfd) }
     });
@@ -321,6 +331,9 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
         if let Some((word, tick)) = birth.locks {
             sys::watched(tick, word, locks::HELD, sys::pass_through_locks);
             word.set(locks::FREE);
+        }
+        if let Some(prepare) = birth.prepare {
+            prepare();
         }
         let request = birth.request;
         let start = Start {

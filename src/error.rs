@@ -16,6 +16,14 @@ impl Error {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Error::Perl(perlxs::Error::croak(message))
     }
+
+    /// What the kernel said; EIO where it was not the kernel.
+    pub(crate) fn errno(&self) -> c_int {
+        match self {
+            Error::Errno(errno) => *errno,
+            Error::Perl(_) => libc::EIO,
+        }
+    }
 }
 
 impl From<perlxs::Error> for Error {

@@ -16,7 +16,7 @@ bitflags! {
     ///
     /// This is the one table of them: the module's constants are made from it. Bits that it
     /// does not name pass through to the kernel.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub(crate) struct CloneFlags: u64 {
         /// Share the table of file descriptors.
         const FILES = bit(libc::CLONE_FILES);

@@ -7,6 +7,10 @@ mod args;
 mod child;
 mod error;
 mod flags;
+mod hint;
+mod options;
+mod setup;
+mod spawn;
 mod stack;
 mod sys;
 mod xsub;
@@ -152,6 +156,23 @@ static NS_GET_OWNER_UID: Xsub = Xsub::new(
     xsub::ns_get_owner_uid,
 )
 .prototype(c"*");
+static SPAWN: Xsub = Xsub::new(c"Linux::Clone::spawn", c"%options", 0, None, xsub::spawn);
+
+static STATUS_OF: Xsub = Xsub::new(
+    c"Linux::Clone::Child::status_of",
+    c"pidfd",
+    1,
+    Some(1),
+    xsub::status_of,
+);
+
+static SIGNAL: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_signal",
+    c"signal",
+    1,
+    Some(1),
+    xsub::signal,
+);
 
 /// `$Linux::Clone::VERSION`: Cargo.toml's, without the patch level.
 const VERSION: &CStr = match CStr::from_bytes_with_nul(
@@ -185,6 +206,9 @@ fn module() -> Module {
         &NS_GET_PARENT,
         &NS_GET_NSTYPE,
         &NS_GET_OWNER_UID,
+        &SPAWN,
+        &STATUS_OF,
+        &SIGNAL,
     ];
     Module::new(c"Linux::Clone", VERSION, &xsubs).constants(flags::constants())
 }

@@ -11,6 +11,8 @@ use crate::args::{
 };
 use crate::child;
 use crate::error::Error;
+use crate::options::{self, SpawnRequest};
+use crate::spawn;
 use crate::sys;
 
 /// `$retval = unshare $flags`: 0, or -1 with `$!` (unshare(2)).
@@ -53,7 +55,7 @@ fn start(
     let errno = sys::errno();
     answer(|| {
         let request = read(call)?;
-        let child = child::start(call, &request, errno)?;
+        let child = child::start(call, &request, errno, None)?;
         // with the old call a descriptor takes the place of the thread id
         let (pidfd, ptid) = match (&request.pidfd, &request.ptid) {
             (None, Some(ptid)) if child.pidfd.is_some() => (Some(ptid), None),
@@ -169,6 +171,43 @@ pub(crate) fn ns_get_nstype(call: &Call<'_>) -> Result<Value> {
 /// `$uid = ns_get_owner_uid $fh_or_fd`: 0 to 4294967295, or -1 with `$!`.
 pub(crate) fn ns_get_owner_uid(call: &Call<'_>) -> Result<Value> {
     answer(|| sys::ns_get_owner_uid(args::namespace("ns_get_owner_uid", call)?))
+}
+
+/// `$child = spawn %options`: a Linux::Clone::Child; or undef with `$!` and
+/// `$Linux::Clone::error`, and then there is no child.
+pub(crate) fn spawn(call: &Call<'_>) -> Result<Value> {
+    let before = sys::errno();
+    let new = spawn::constructor(call.perl())?;
+    let child = SpawnRequest::from_options(call)
+        .and_then(|request| spawn::spawn(call, request, before))
+        .and_then(|child| child.into_object(&new));
+    match child {
+        Ok(child) => {
+            sys::set_errno(before);
+            Ok(child.into())
+        }
+        Err(spawn::Error::Refused(refusal)) => {
+            let error = call.perl().variable(c"Linux::Clone::error");
+            error.set(refusal.message)?;
+            sys::set_errno(refusal.errno);
+            Ok(Value::Undef)
+        }
+        Err(spawn::Error::Perl(error)) => Err(error),
+    }
+}
+
+/// `$status = Linux::Clone::Child::status_of($pidfd)`: what `$?` would be for a child that somebody
+/// else has waited for; undef if it cannot be told.
+pub(crate) fn status_of(call: &Call<'_>) -> Result<Value> {
+    let pidfd = call.arg(0).fileno()?.unwrap_or(-1);
+    Ok(sys::status_of(pidfd).map_or(Value::Undef, Value::from))
+}
+
+/// `$number = Linux::Clone::Child::_signal($signal)`: the number of the signal for
+/// `kill_on_destroy`.
+pub(crate) fn signal(call: &Call<'_>) -> Result<Value> {
+    let signal = options::signal(call, "Child::kill_on_destroy", "$signal", &call.arg(0), 1);
+    answer(|| signal)
 }
 
 /// Turns the outcome into what Perl sees: on success the value, with `$!` as it was; -1 and `$!`

@@ -8,20 +8,6 @@ use CloneTest;
 use POSIX qw(SIGCHLD);
 use Time::HiRes ();
 
-sub vm { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\d+) kB/m ? $1 : die $name }
-
-# Runs the code and tells what there is more of: kB of address space, mappings, descriptors,
-# children. A scalar that each of 10,000 calls leaves behind takes address space, too.
-sub growth {
-    my ($n, $code) = @_;
-    my $measure = sub { return (vm('VmSize'), scalar(mappings()), descriptors(), children()) };
-    $measure->(), $code->() for 1 .. 20;
-    my @before = $measure->();
-    $code->() for 1 .. $n;
-    my @after = $measure->();
-    return join ' ', map { $after[$_] - $before[$_] } 0 .. $#before;
-}
-
 my $flat = '0 0 0 0';
 {
     my @times = (0) x 21;

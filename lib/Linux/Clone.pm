@@ -17,11 +17,14 @@ our %EXPORT_TAGS = (
     net   => [ grep { /^IFF_/ } keys %Linux::Clone:: ],
 );
 our @EXPORT_OK = (
-    qw(clone clone3 unshare pidfd_open pidfd_send_signal waitid),
+    qw(clone clone3 spawn unshare pidfd_open pidfd_send_signal waitid),
     qw(setns pivot_root kcmp siocsifflags configure_loopback),
     qw(ns_get_userns ns_get_parent ns_get_nstype ns_get_owner_uid),
     map { @$_ } values %EXPORT_TAGS
 );
+
+# Why the last spawn that returned undef did.
+our $error;
 
 sub import {
     return if @_ == 1;
@@ -238,6 +241,199 @@ a filter, has no clone3 for you that is ENOSYS or EPERM; nothing else is tried
 in its place, and clone always uses the old system call. It croaks as clone
 does, and for a key that there is not. On other architectures than x86-64 and
 aarch64 the child runs on its copy of the caller's stack.
+
+=head2 spawn
+
+    $child = spawn %options or die "$Linux::Clone::error\n";
+
+Starts a child in namespaces of its own and gets it ready, in the order that
+works: its id maps, clocks, host name, loopback interface, root directory and
+F</proc>. Then it runs code or a program, and spawn returns. Linux 5.4.
+
+It returns an object, L<Linux::Clone::Child>, to wait for the child or to
+signal it. If the kernel refuses a step, in the parent or in the child, there
+is no child: spawn returns undef and sets C<$!>, and C<$Linux::Clone::error>
+to a message that names the step and says what is missing, if that can be
+told. See L</spawn's errors>. Options that make no sense croak before anything
+is created.
+
+An option whose value is undef is as not given. Options imply the flags that
+they need. What runs is one of
+
+=over 4
+
+=item code => $coderef
+
+A coderef, as clone's. The child is a copy of the caller, as L</THE CHILD>
+says. spawn returns when it is about to be called.
+
+=item exec => [$program, @arguments]
+
+A program, looked for in PATH as by C<exec>, in the child: below its new root.
+It never goes through a shell. spawn returns when the program runs; that it
+cannot be run is an error of spawn.
+
+=back
+
+How it is started:
+
+=over 4
+
+=item flags => $flags
+
+New namespaces: the flags NEW* of L</FLAGS>. Also SYSVSEM, IO, PTRACE,
+UNTRACED, CLEAR_SIGHAND. All mounts of a new mount namespace are made private:
+what the child mounts nobody else sees, and the other way round.
+
+=item exit_signal => $signal
+
+The signal that the caller gets when the child ends, by number or name; 0 is
+none. SIGCHLD if not given. For code only: exec makes it SIGCHLD again.
+
+=item stack_size => $bytes
+
+As clone's C<$stacksize>.
+
+=item cgroup => $handle, set_tid => [$tid, ...]
+
+As for L</clone3>.
+
+=item parent_death => $signal
+
+The child gets this signal when its parent ends, or the thread of it that
+called spawn. If the parent ends before that could be arranged the child ends
+too, without running anything. With NEWPID it should be C<'KILL'>, since
+process 1 ignores others by default. A program that gains privileges by exec
+loses it; see prctl(2), PR_SET_PDEATHSIG.
+
+=back
+
+Who it is, in a new user namespace (NEWUSER, see user_namespaces(7)):
+
+=over 4
+
+=item uid_map => $map, gid_map => $map
+
+Which users and groups there are in the namespace, and who they are outside.
+C<'root'> makes the caller root, C<'self'> leaves its id as it is; an array of
+rows says all of it:
+
+    uid_map => [[0, $>, 1], [1, 100_000, 65_536]]
+
+Each row is C<[inside, outside, count]>: that many ids, from C<inside> on, are
+those from C<outside> on. If the caller's own id is not among them, but 0
+is, the child becomes 0, with no other groups.
+
+The child waits until its maps stand. Everybody may map the own id alone; then
+setgroups(2) is denied in the namespace first, since the kernel wants that.
+With CAP_SETUID (for groups CAP_SETGID) the parent writes the maps, and
+setgroups(2) stays. Other rows are written by newuidmap(1) and newgidmap(1),
+which let users have the ranges in F</etc/subuid> and F</etc/subgid>.
+
+=back
+
+What it finds there:
+
+=over 4
+
+=item time_offsets => { monotonic => $seconds, boottime => $seconds }
+
+A new time namespace (NEWTIME) whose clocks differ from those of the caller's
+by so much; fractions and negative numbers are welcome. See
+time_namespaces(7). Linux 5.6.
+
+=item hostname => $name
+
+In a new UTS namespace (NEWUTS). At most 64 bytes.
+
+=item loopback => 1
+
+In a new network namespace (NEWNET): the interface lo is up, with 127.0.0.1.
+
+=item root => $directory
+
+In a new mount namespace (NEWNS): this directory is the root, by
+pivot_root(2), and the old one is gone. It is also the working directory.
+
+=item mount_proc => 1
+
+In a new mount and a new PID namespace (NEWNS, NEWPID): F</proc> shows the
+processes of that. With C<root> there has to be a directory F</proc> below it.
+
+=back
+
+For a program only:
+
+=over 4
+
+=item cwd => $directory
+
+Its working directory, below the new root.
+
+=item env => { NAME => $value, ... }
+
+All of its environment, in the place of the caller's. Its PATH is the one in
+which the program is looked for.
+
+=item stdin => $handle, stdout => $handle, stderr => $handle
+
+L<Handles or descriptors|/Handles and descriptors>, in the place of the
+caller's 0, 1 and 2. Buffered output of the caller is written first.
+
+=back
+
+A program starts with the caller's signal mask and without signal handlers.
+
+=head3 How fast it is
+
+A program shares its parent's memory until it runs, as with VM|VFORK: it takes
+the same time whatever the size of the caller. It is a copy, as by fork(2),
+where it needs memory of its own, or its parent meanwhile:
+
+=over 4
+
+=item *
+
+with maps that the parent or newuidmap(1) writes: rows, or a caller with
+CAP_SETUID or CAP_SETGID
+
+=item *
+
+with C<time_offsets> or NEWTIME, or after C<unshare> with NEWTIME
+
+=item *
+
+with C<parent_death> in another PID namespace
+
+=item *
+
+with C<cgroup>, C<set_tid> or CLEAR_SIGHAND on other architectures than x86-64
+and aarch64
+
+=back
+
+=head3 spawn's errors
+
+C<$Linux::Clone::error> is C<Linux::Clone::spawn: STEP: REASON>, where STEP is
+the option that could not be done, with its value if that is a name, or
+C<clone>; REASON is C<$!> in words; and a hint may follow in parentheses:
+
+    Linux::Clone::spawn: exec /no/such: No such file or directory
+    Linux::Clone::spawn: uid_map newuidmap: Operation not permitted
+        (newuidmap: uid range [0-10) -> [0-10) not allowed; does
+        /etc/subuid have a range for you?)
+    Linux::Clone::spawn: clone: No space left on device (the sysctl
+        user.max_user_namespaces is 0)
+
+(Here they are folded; the messages are of one line.) The errors of clone are
+those of L</Errors>. A handle without a descriptor is EBADF. Steps without an
+option are C<private mounts> (a caller in a chroot), C<the start> and C<pidfd>
+(no descriptors or no memory). ESRCH means that somebody killed the child
+before its code ran. A child that failed has ended and has been waited for
+when spawn returns; the caller may yet get its exit signal.
+
+Signal handlers of perl's run while spawn waits for a copy. If one dies the
+child is killed, and spawn dies of that.
 
 =head2 unshare
 
@@ -1262,7 +1458,7 @@ but each thread keeps one of the default size, for its next child.
 
 Nothing by default. On request:
 
-    use Linux::Clone qw(clone unshare waitid);
+    use Linux::Clone qw(clone spawn unshare waitid);
     use Linux::Clone qw(pidfd_open pidfd_send_signal);
     use Linux::Clone qw(CLONE_NEWNS CLONE_NEWPID P_ALL WEXITED);
     use Linux::Clone qw(:flags :wait);
@@ -1298,6 +1494,66 @@ C<&{}>.
 
 Text, a fraction, a reference, a glob, an infinity; for C<$flags> also undef.
 Often it is the name of a flag in quotes.
+
+=item Linux::Clone::spawn: an odd number of arguments: options are names and values
+
+=item Linux::Clone::spawn: there is no option "%s"
+
+=item Linux::Clone::spawn: it needs code or exec
+
+=item Linux::Clone::spawn: code and exec exclude each other
+
+=item Linux::Clone::spawn: %s is for exec, not for code
+
+C<cwd>, C<env>, C<stdin>, C<stdout> or C<stderr>. A coderef can do that
+itself.
+
+=item Linux::Clone::spawn: exit_signal is for code: the kernel makes that of a program SIGCHLD
+
+=item Linux::Clone::spawn: flags may not have %s
+
+Flags that say what is shared, or that spawn sets itself. PIDFD is always on.
+
+=item Linux::Clone::spawn: flags has an exit signal: that is the option exit_signal
+
+=item Linux::Clone::spawn: flags has unknown bits: %#x
+
+=item Linux::Clone::spawn: exec must be a reference to an array of a program and its arguments, not %s
+
+=item Linux::Clone::spawn: exec is empty: it needs a program
+
+=item Linux::Clone::spawn: element %d of exec is undef
+
+=item Linux::Clone::spawn: %s must be a string, not %s
+
+=item Linux::Clone::spawn: %s has a NUL: %s
+
+C<exec>, C<root>, C<cwd> or C<hostname>.
+
+=item Linux::Clone::spawn: env must be a reference to a hash, not %s
+
+=item Linux::Clone::spawn: env has a wrong name: %s
+
+An empty one, or one with a C<=>.
+
+=item Linux::Clone::spawn: env has a value that is no string: that of %s
+
+=item Linux::Clone::spawn: env has a NUL: in %s
+
+=item Linux::Clone::spawn: %s must be 'root', 'self' or a reference to an array of rows [inside, outside, count], not %s
+
+=item Linux::Clone::spawn: %s has a row that is empty, or ends above all ids: [%d, %d, %d]
+
+=item Linux::Clone::spawn: time_offsets must be a reference to a hash, not %s
+
+=item Linux::Clone::spawn: time_offsets knows monotonic and boottime, not "%s"
+
+=item Linux::Clone::spawn: time_offsets must have seconds for %s, not %s
+
+=item Linux::Clone::spawn: hostname has %d bytes, but 64 are the most
+
+Options of spawn. Those that clone and clone3 have too have the messages of
+these, with the name of the option.
 
 =item Linux::Clone::pidfd_open: $pid must be an integer, not %s
 
@@ -1973,6 +2229,159 @@ may join it, and what belongs to it.
     print <$socket>;
     waitpid $pid, 0;
 
+=head2 A container without root
+
+The child is root in namespaces of its own, sees its own file system only, and
+its own processes. C<$root> would hold a system, as debootstrap(8) makes it,
+and in the place of C<code> there would be C<< exec => ['/sbin/init'] >>.
+
+    use strict;
+    use warnings;
+    use File::Temp qw(tempdir);
+    use Linux::Clone qw(spawn);
+
+    my $root = tempdir(CLEANUP => 1);
+    mkdir "$root/$_" or die "$root/$_: $!\n" for qw(etc proc);
+
+    my $child = spawn(
+        uid_map    => 'root',
+        gid_map    => 'root',
+        root       => $root,
+        mount_proc => 1,
+        hostname   => 'box',
+        code       => sub {
+            my ($host) = (split ' ', slurp('/proc/sys/kernel/hostname'));
+            print "I am process $$, user $>, on $host\n";
+            print "I see: ", join(' ', glob '/*'), "\n";
+            my @processes = grep { m{/\d+$} } glob '/proc/*';
+            print "processes: ", scalar @processes, "\n";
+            return 0;
+        },
+    ) or die "$Linux::Clone::error\n";
+    $child->wait;
+    exit($? >> 8);
+
+    sub slurp {
+        my ($file) = @_;
+        open my $fh, '<', $file or die "$file: $!\n";
+        return join '', <$fh>;
+    }
+
+=head2 A network sandbox
+
+The program can talk to itself, but to nobody else.
+
+    use strict;
+    use warnings;
+    use IO::Socket::INET;
+    use Linux::Clone qw(spawn);
+
+    my $child = spawn(
+        uid_map  => 'self',
+        gid_map  => 'self',
+        loopback => 1,
+        code     => sub {
+            my $server = IO::Socket::INET->new(
+                LocalAddr => '127.0.0.1',
+                Listen    => 1,
+            ) or die "cannot listen: $!\n";
+            my $client = IO::Socket::INET->new(
+                PeerAddr => '127.0.0.1',
+                PeerPort => $server->sockport,
+            ) or die "cannot connect: $!\n";
+            print "127.0.0.1 works\n";
+            my @outside = (PeerAddr => '192.0.2.1', PeerPort => 80);
+            IO::Socket::INET->new(@outside) or print "192.0.2.1: $!\n";
+            return 0;
+        },
+    ) or die "$Linux::Clone::error\n";
+    $child->wait;
+    exit($? >> 8);
+
+=head2 Process 1 that reaps
+
+It starts the real program, waits for all processes of its namespace, and ends
+with the program's status: and with it all that are left.
+
+    use strict;
+    use warnings;
+    use Linux::Clone qw(spawn);
+
+    sub init {
+        my @command = @_;
+        my $main = spawn(exec => \@command)
+            or die "$Linux::Clone::error\n";
+        my $reaped = 0;
+        while ((my $pid = wait) != -1) {
+            my $status = $?;
+            $reaped++;
+            next if $pid != $main->pid;
+            print "reaped $reaped, the last one ended with ",
+                $status >> 8, "\n";
+            return $status >> 8;
+        }
+    }
+
+    # a program that leaves an orphan before it ends
+    my @command = ('sh', '-c', '(sleep 0.1 &) ; sleep 0.5; exit 3');
+    my $child = spawn(
+        uid_map      => 'root',
+        gid_map      => 'root',
+        mount_proc   => 1,
+        parent_death => 'KILL',
+        code         => sub { init(@command) },
+    ) or die "$Linux::Clone::error\n";
+    $child->wait;
+    print "exit status ", $? >> 8, "\n";
+
+=head2 A child in a control group
+
+This one needs root. The child is in the group from its first instruction on,
+so that nothing of it escapes the group's limits.
+
+    use strict;
+    use warnings;
+    use Linux::Clone qw(spawn);
+
+    # where version 2 is mounted
+    open my $mounts, '<', '/proc/self/mounts' or die "mounts: $!\n";
+    my ($v2) = map { (split)[1] } grep { /^\S+ \S+ cgroup2 / } <$mounts>;
+    die "no control groups of version 2\n" if !defined $v2;
+
+    my $group = "$v2/linux-clone-$$";
+    mkdir $group or die "mkdir: $!\n";
+    opendir my $handle, $group or die "$group: $!\n";
+
+    my $child = spawn(cgroup => $handle, code => sub {
+        open my $fh, '<', '/proc/self/cgroup' or die "cgroup: $!\n";
+        print grep { s/^0::.*-\d+$/in its group/ } <$fh>;
+        return 0;
+    });
+    my $error = $Linux::Clone::error;
+    $child->wait if $child;
+    rmdir $group or warn "rmdir: $!\n";
+    die "$error\n" if !$child;
+
+=head2 A clock moved by a day
+
+    use strict;
+    use warnings;
+    use Linux::Clone qw(spawn);
+    use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+
+    my $now = clock_gettime(CLOCK_MONOTONIC);
+    my $child = spawn(
+        uid_map      => 'root',
+        time_offsets => { monotonic => 86_400, boottime => 86_400 },
+        code         => sub {
+            my $later = clock_gettime(CLOCK_MONOTONIC);
+            printf "%.0f day later\n", ($later - $now) / 86_400;
+            return 0;
+        },
+    ) or die "$Linux::Clone::error\n";
+    $child->wait;
+    exit($? >> 8);
+
 =head2 A private /tmp
 
 This one needs root. Many systems share mounts among namespaces, so that
@@ -2037,7 +2446,7 @@ first, and signals are blocked meanwhile.
 
 =item *
 
-New are clone3, pidfd_open, pidfd_send_signal and waitid, with their
+New are spawn, clone3, pidfd_open, pidfd_send_signal and waitid, with their
 constants; NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP and
 CSIGNAL; and that functions and constants can be imported.
 
@@ -2060,7 +2469,8 @@ L<pidfd_open(2)>, L<pidfd_send_signal(2)>, L<waitid(2)>, L<setns(2)>,
 L<pivot_root(2)>, L<kcmp(2)>, L<ioctl_nsfs(2)>, L<netdevice(7)>,
 L<network_namespaces(7)>
 
-L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
+L<Linux::Clone::Child>, L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>,
+L<threads>, L<POSIX>
 
 =head1 AUTHORS
 

@@ -2,16 +2,19 @@
 
 #![allow(unsafe_code)]
 
+mod channel;
 mod clone;
 mod locks;
 mod net;
 mod ns;
+mod setup;
 mod wait;
 
 use std::ffi::CStr;
 
 use libc::{c_int, c_ulong, c_void, pid_t};
 
+pub(crate) use channel::{Channel, above_standard, pipe, receive, send};
 pub(crate) use clone::{
     CLONE3_HAS_OWN_STACK, CloneArgs, Tls, clone, clone3, forget_parent_id, keeping_thread_id,
     tid_address,
@@ -22,7 +25,16 @@ pub(crate) use ns::{
     KCMP_EPOLL_TFD, KCMP_FILE, kcmp, ns_get_nstype, ns_get_owner_uid, ns_get_parent, ns_get_userns,
     pivot_root, setns,
 };
-pub(crate) use wait::{is_running, pidfd_open, pidfd_send_signal, reap, waitid};
+pub(crate) use setup::{
+    change_directory, detach_old_root, enter_time_namespace, environment, execve, getppid,
+    is_dumpable, make_mounts_private, mount_proc, pivot_into, redirect, reset_signal_handlers,
+    set_dumpable, set_group, set_hostname, set_parent_death_signal, set_signal_mask, set_user,
+    write_own_proc_file,
+};
+pub(crate) use wait::{
+    is_running, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal, reap, status_of,
+    wait_for, waitid,
+};
 
 use crate::error::Error;
 
@@ -132,4 +144,57 @@ pub(crate) fn next_child_changes_pid_namespace() -> bool {
     };
     let own = namespace(c"/proc/thread-self/ns/pid");
     own.is_none() || own != namespace(c"/proc/thread-self/ns/pid_for_children")
+}
+
+/// The effective user id (geteuid(2)).
+pub(crate) fn geteuid() -> libc::uid_t {
+    // SAFETY: touches no memory.
+    unsafe { libc::geteuid() }
+}
+
+/// The effective group id (getegid(2)).
+pub(crate) fn getegid() -> libc::gid_t {
+    // SAFETY: touches no memory.
+    unsafe { libc::getegid() }
+}
+
+/// Numbers of capabilities(7).
+pub(crate) const CAP_SETGID: u32 = 6;
+pub(crate) const CAP_SETUID: u32 = 7;
+pub(crate) const CAP_SYS_ADMIN: u32 = 21;
+
+/// Whether the calling thread has this capability in its user namespace (capget(2)); only those
+/// below 32.
+pub(crate) fn has_capability(capability: u32) -> bool {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    /// `_LINUX_CAPABILITY_VERSION_3`
+    const VERSION: u32 = 0x2008_0522;
+    let mut header = Header {
+        version: VERSION,
+        pid: 0,
+    };
+    // effective, permitted, inheritable; of 32 capabilities each
+    let mut sets = [[0u32; 3]; 2];
+    // SAFETY: places of the size that this version has.
+    let outcome = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, &raw mut sets) };
+    outcome == 0 && sets[0][0] & 1 << capability != 0
+}
+
+/// A variable of the process's environment (getenv(3)), which perl keeps in step with `%ENV`.
+pub(crate) fn environment_variable(name: &str) -> Option<Vec<u8>> {
+    use std::os::unix::ffi::OsStringExt;
+    std::env::var_os(name).map(OsStringExt::into_vec)
+}
+
+/// What errno means, in words (strerror(3)).
+pub(crate) fn strerror(errno: c_int) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.into(),
+        None => text,
+    }
 }

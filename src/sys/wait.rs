@@ -124,3 +124,82 @@ pub(crate) fn is_running(pid: pid_t) -> bool {
             && info.si_pid() == 0
     }
 }
+
+/// Kills a child and reaps it; the pidfd says which, whoever else reaps.
+pub(crate) fn kill_and_reap(pidfd: c_int) {
+    // SAFETY: a null `siginfo_t` is allowed.
+    unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd,
+            libc::SIGKILL,
+            ptr::null::<libc::siginfo_t>(),
+            0 as libc::c_uint,
+        )
+    };
+    wait_for(pidfd);
+}
+
+/// Kills a child and reaps it, where there are no pidfds.
+pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
+    // SAFETY: touches no memory.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    reap(pid);
+}
+
+/// Waits for a child to end and reaps it: what `$?` would be, or `None` if somebody else has.
+pub(crate) fn wait_for(pidfd: c_int) -> Option<c_int> {
+    loop {
+        // SAFETY: all zeros is a valid `siginfo_t`; a place for the answer.
+        let (outcome, info) = unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let outcome = libc::syscall(
+                libc::SYS_waitid,
+                libc::P_PIDFD,
+                pidfd,
+                &raw mut info,
+                libc::WEXITED | libc::__WALL,
+                ptr::null::<libc::rusage>(),
+            );
+            (outcome, info)
+        };
+        match outcome {
+            0 => {
+                // SAFETY: what waitid(2) fills in.
+                let status = unsafe { info.si_status() };
+                return Some(match info.si_code {
+                    libc::CLD_EXITED => status << 8,
+                    libc::CLD_DUMPED => status | 0x80,
+                    _ => status,
+                });
+            }
+            _ if errno() == libc::EINTR => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The status, as `$?` has it, of a process that has been reaped: the kernel keeps it while there
+/// is a pidfd (ioctl_pidfd(2), PIDFD_GET_INFO; Linux 6.15). `None` if it cannot be told.
+pub(crate) fn status_of(pidfd: c_int) -> Option<c_int> {
+    /// `struct pidfd_info`, its first version.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        mask: u64,
+        cgroupid: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    let mut info = Info {
+        mask: PIDFD_INFO_EXIT,
+        ..Info::default()
+    };
+    // SAFETY: the kernel fills in a struct of the size that the request's number says.
+    let outcome = unsafe {
+        let request = libc::_IOWR::<Info>(0xff, 11);
+        libc::ioctl(pidfd, request, &raw mut info)
+    };
+    (outcome == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
+}

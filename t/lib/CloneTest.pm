@@ -11,7 +11,7 @@ use Linux::Clone ();
 use POSIX ();
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps waitid_refusal);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps waitid_refusal growth);
 
 alarm 120;
 
@@ -154,6 +154,18 @@ sub children {
 sub descriptors {
     opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
     return scalar(grep { /^\d/ } readdir $dir) - 1;
+}
+
+# Runs the code and tells what there is more of: kB of address space, mappings, descriptors,
+# children. A scalar that each of 10,000 calls leaves behind takes address space, too.
+sub growth {
+    my ($n, $code) = @_;
+    my $measure = sub { return (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+) kB/m, scalar(mappings()), descriptors(), children()) };
+    $measure->(), $code->() for 1 .. 20;
+    my @before = $measure->();
+    $code->() for 1 .. $n;
+    my @after = $measure->();
+    return join ' ', map { $after[$_] - $before[$_] } 0 .. $#before;
 }
 
 1;

@@ -1,0 +1,171 @@
+//! How a parent and its new child talk until the child is ready.
+
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use libc::{c_int, c_long, c_void};
+use perlxs::Call;
+
+use super::{errno, last_error};
+use crate::error::Error;
+
+/// A pair of connected sockets that keep messages apart; close-on-exec (unix(7)).
+///
+/// An end that is gone is heard as the end of file: by a parent whose child has exec'ed or ended,
+/// by a child whose parent has died.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) parent: OwnedFd,
+    pub(crate) child: OwnedFd,
+}
+
+/// A message: two numbers.
+pub(crate) type Message = [i32; 2];
+
+impl Channel {
+    /// socketpair(2)
+    pub(crate) fn new() -> Result<Self, Error> {
+        let mut ends = [-1; 2];
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        // SAFETY: a place for two descriptors.
+        if unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) } == -1 {
+            return Err(last_error());
+        }
+        // SAFETY: new ones, which nobody else has.
+        let [parent, child] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+        Ok(Channel {
+            parent: above_standard(parent)?,
+            child: above_standard(child)?,
+        })
+    }
+
+    /// In the parent, once the child has its copy: the parent's end. That of the child is closed: when
+    /// the child's copy is, too, the channel ends.
+    pub(crate) fn into_parents(self) -> OwnedFd {
+        self.parent
+    }
+
+    /// In a child that is a copy: closes its copy of the parent's end. Without that it would not
+    /// hear of the parent's death.
+    pub(crate) fn leave_parents_end(&self) {
+        // SAFETY: the child never uses it, nor drops this.
+        unsafe { libc::close(self.parent.as_raw_fd()) };
+    }
+
+    /// In a child that goes on: closes its end too.
+    pub(crate) fn leave(&self) {
+        // SAFETY: as above.
+        unsafe { libc::close(self.child.as_raw_fd()) };
+    }
+
+    /// In the child: waits for a word of the parent. False if the parent is dead.
+    pub(crate) fn wait(&self) -> bool {
+        let mut message: Message = [0; 2];
+        let size = size_of::<Message>();
+        loop {
+            // SAFETY: a buffer with its size.
+            let read = unsafe {
+                libc::recv(
+                    self.child.as_raw_fd(),
+                    (&raw mut message).cast::<c_void>(),
+                    size,
+                    0,
+                )
+            };
+            if read != -1 || errno() != libc::EINTR {
+                return read == size as isize;
+            }
+        }
+    }
+
+    /// In the child.
+    pub(crate) fn tell_parent(&self, message: Message) {
+        send(&self.child, message);
+    }
+}
+
+/// The descriptor, or in its place another one, if it is 0, 1 or 2: a caller may have closed those,
+/// but its child gets others for them. Close-on-exec.
+pub(crate) fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Error> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    // SAFETY: a new descriptor, which nobody else has.
+    unsafe {
+        match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) {
+            -1 => Err(last_error()),
+            other => Ok(OwnedFd::from_raw_fd(other)),
+        }
+    }
+}
+
+/// In the parent. That the child is gone is heard by [`receive`].
+pub(crate) fn send(end: &OwnedFd, message: Message) {
+    // SAFETY: a buffer with its size.
+    unsafe {
+        libc::send(
+            end.as_raw_fd(),
+            (&raw const message).cast::<c_void>(),
+            size_of::<Message>(),
+            libc::MSG_NOSIGNAL,
+        )
+    };
+}
+
+/// In the parent: the child's next message, or `None` if it has exec'ed or ended. Signal handlers
+/// run meanwhile.
+///
+/// It watches the child itself, too: a copy of this process that another thread has made may hold
+/// the channel open.
+///
+/// Returns `Err` with what a handler throws.
+pub(crate) fn receive(
+    call: &Call<'_>,
+    end: &OwnedFd,
+    child: &OwnedFd,
+) -> Result<Option<Message>, Error> {
+    let mut watched = [end, child].map(|fd| libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    let arguments = [
+        (&raw mut watched).addr() as c_long,
+        watched.len() as c_long,
+        0,
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: an array with its length, which handlers do not know; no timeout, no mask. It can be
+    // repeated.
+    if let Err(errno) = unsafe { call.syscall(libc::SYS_ppoll, arguments)? } {
+        return Err(Error::Errno(errno));
+    }
+    let mut message: Message = [0; 2];
+    let size = size_of::<Message>();
+    // SAFETY: a buffer with its size.
+    let read = unsafe {
+        libc::recv(
+            end.as_raw_fd(),
+            (&raw mut message).cast::<c_void>(),
+            size,
+            libc::MSG_DONTWAIT,
+        )
+    };
+    // nothing, or an error: the child has ended
+    Ok((read == size as isize).then_some(message))
+}
+
+/// A pipe, close-on-exec (pipe2(2)): the end to read, and the end to write.
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), c_int> {
+    let mut ends = [-1; 2];
+    // SAFETY: a place for two descriptors.
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } == -1 {
+        return Err(errno());
+    }
+    // SAFETY: new ones, which nobody else has.
+    let [read, write] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    Ok((read, write))
+}
