@@ -54,6 +54,10 @@ target that needs it), for example for a test extension.
 
 =back
 
+C<make dist> puts the crates that F<Cargo.lock> names into the tarball, in F<vendor>, less what
+Linux does not need. Where there is a F<vendor>, C<make> takes them from it and asks no network.
+A checkout has none. META.json gets C<provides> from the packages in F<lib>.
+
 Returns nothing. Dies with what is missing, and the packages that bring it, if the toolchain is not
 complete. On another system than Linux it prints that and exits with 0 without a Makefile, as the
 CPAN testers expect.
@@ -69,6 +73,9 @@ sub write_makefile {
         exit 0;
     }
     check_toolchain(required_rust('Cargo.toml'));
+
+    $arguments{META_MERGE}{'meta-spec'} //= { version => 2 };
+    $arguments{META_MERGE}{provides}    //= provides();
 
     my ($targets, $rules) = rules($crate);
     my $own = MY->can('postamble');
@@ -179,6 +186,60 @@ sub source_files {
     return sort @files;
 }
 
+# META.json's list of packages. Needed by `make dist` only, so where a system has packaged
+# Module::Metadata apart from perl, a user can do without.
+sub provides {
+    return {} if !-d 'lib' or !eval { require Module::Metadata; 1 };
+    return Module::Metadata->provides(version => 2, dir => 'lib');
+}
+
+# What cargo needs in order to take the crates from vendor/, if there is one.
+sub offline {
+    return '' if !-d 'vendor';
+    return q{--offline --config 'source.crates-io.replace-with="perlxs-vendor"'}
+        . q{ --config 'source.perlxs-vendor.directory="vendor"'};
+}
+
+# Files of a crate that no build reads; cargo reads nothing of the targets that they belong to.
+my $unread = qr{^(?:\.|(?:benches|examples|tests)/|Cargo\.(?:lock|toml\.orig)$|(?!README)[^/]+\.md$)};
+
+# libc describes all systems. These are the parts for Linux, of whatever architecture and C library.
+my $libc_linux = qr{^(?!src/)|^src/(?:
+    [^/]+\.rs
+    | new/(?:mod\.rs|(?:common|glibc|linux_uapi|musl|uclibc)/.+)
+    | unix/(?:mod\.rs|linux_like/(?:[^/]+\.rs|linux/.+))
+)$}x;
+
+# Makes the vendor/ of a distribution directory smaller, and adds it to MANIFEST there.
+sub pack_vendor {
+    my ($dir) = @_;
+    require ExtUtils::Manifest;
+    require JSON::PP;
+    chdir $dir or die "$dir: $!\n";
+
+    my $json = JSON::PP->new->canonical;
+    for my $crate (glob 'vendor/*') {
+        my $file = "$crate/.cargo-checksum.json";
+        open my $in, '<:raw', $file or die "$file: $!\n";
+        my $checksums = $json->decode(do { local $/; <$in> });
+        my $files     = $checksums->{files};
+        my $is_libc   = $crate =~ m{/libc(?:-[\d.]+)?$};
+        my @unneeded  = grep { /$unread/ or $is_libc && !/$libc_linux/ } keys %$files or next;
+        for (@unneeded) {
+            unlink "$crate/$_" or die "$crate/$_: $!\n";
+        }
+        delete @$files{@unneeded};
+        open my $out, '>:raw', $file or die "$file: $!\n";
+        print {$out} $json->encode($checksums);
+        close $out or die "$file: $!\n";
+    }
+    File::Find::finddepth({ no_chdir => 1, wanted => sub { rmdir if -d } }, 'vendor');
+
+    local $ExtUtils::Manifest::Quiet = 1;
+    ExtUtils::Manifest::maniadd({ map { $_ => '' } source_files('vendor') });
+    return;
+}
+
 # Where this perl's objects go: no other perl's.
 sub target_dir {
     my $base = $ENV{CARGO_TARGET_DIR} // 'target';
@@ -191,6 +252,7 @@ sub rules {
     my ($crate) = @_;
     # two dollars: make takes one
     my $target  = target_dir() =~ s/\$/\$\$/gr;
+    my $offline = offline();
     my $library = {
         %$crate,
         cargo     => '--lib',
@@ -202,6 +264,7 @@ sub rules {
     my $rules   = <<"MAKE";
 
 CARGO = cargo
+CARGO_OFFLINE = $offline
 CARGO_TARGET = $target
 MAKE
     for my $built ($library, @{ $crate->{extra} // [] }) {
@@ -210,17 +273,25 @@ MAKE
         $rules .= <<"MAKE";
 
 $built->{installed} : $sources \$(FIRST_MAKEFILE)
-	PERL=\$(ABSPERL) \$(CARGO) build --release --locked $built->{cargo} --target-dir "\$(CARGO_TARGET)"
+	PERL=\$(ABSPERL) \$(CARGO) build --release --locked \$(CARGO_OFFLINE) $built->{cargo} --target-dir "\$(CARGO_TARGET)"
 	\$(MKPATH) \$(\@D)
 	\$(RM_F) \$\@
 	\$(CP) "\$(CARGO_TARGET)/release/$built->{built}" \$\@
 	\$(CHMOD) \$(PERM_RWX) \$\@
 MAKE
     }
-    return ($targets, $rules . <<'MAKE');
+    # of the directory that Makefile.PL runs in
+    my $lib = $INC{'PerlXS/MakeMaker.pm'} =~ s{/PerlXS/MakeMaker\.pm$}{}r =~ s/\$/\$\$/gr;
+    return ($targets, $rules . <<"MAKE");
+
+distdir : distvendor
+
+distvendor : create_distdir distmeta
+	[ -d \$(DISTVNAME)/vendor ] || { cd \$(DISTVNAME) && \$(CARGO) vendor --quiet --locked >/dev/null; }
+	\$(ABSPERLRUN) "-I$lib" -MPerlXS::MakeMaker -e "PerlXS::MakeMaker::pack_vendor(shift)" \$(DISTVNAME)
 
 clean ::
-	- $(RM_RF) "$(CARGO_TARGET)"
+	- \$(RM_RF) "\$(CARGO_TARGET)"
 MAKE
 }
 
