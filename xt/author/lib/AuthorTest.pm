@@ -9,12 +9,13 @@ use Cwd ();
 use Exporter 'import';
 use File::Basename ();
 use File::Copy ();
+use File::Find ();
 use File::Path ();
 use File::Spec;
 use File::Temp ();
 use Test::More;
 
-our @EXPORT = qw(top tracked copy_checkout run runs slurp spew);
+our @EXPORT = qw(top tracked files copy_checkout run runs slurp spew);
 
 alarm 1200;
 
@@ -32,6 +33,14 @@ sub tracked {
     my ($status, $output) = run(top(), 'git', 'ls-files', '-co', '--exclude-standard');
     BAIL_OUT("git ls-files: $output") if $status;
     return sort grep { -e top() . "/$_" } split /\n/, $output;
+}
+
+# Files below a directory, relative.
+sub files {
+    my ($dir) = @_;
+    my @files;
+    File::Find::find({ no_chdir => 1, wanted => sub { push @files, substr $_, length "$dir/" if -f } }, $dir);
+    return sort @files;
 }
 
 # A copy of the checkout as it is now, uncommitted changes too, in a directory that goes away.
