@@ -186,7 +186,7 @@ for my $outer (sort keys %in) {
     is defined_in_child(), 'defined', 'compiles for its parent too';
     is shared(sub { require Text::Abbrev; exit 0 }), 'exit 0', 'a child that loads a module';
     ok $INC{'Text/Abbrev.pm'} && defined &Text::Abbrev::abbrev, 'loads it for its parent too';
-    
+
     is shared(sub { our $package_variable = 'set'; 0 }), 'exit 0', 'package variables';
     is our $package_variable, 'set', 'too';
     is shared(sub { $! = 5; $@ = 'child'; $? = 3; 'z' =~ /(z)/; 0 }), 'exit 0', 'but $!, $@, $? and $1';

@@ -131,8 +131,8 @@ SKIP: {
         my $away = handle('/proc/self/ns/uts');
         my @got;
         for my $by ([ 'number', sub { setns $fd } ], [ 'string', sub { setns "$fd", CLONE_NEWUTS } ], [ 'handle', sub { setns $fh } ],
-            [ 'glob', sub { setns *UTS } ], [ 'reference', sub { setns \*UTS, undef } ], [ 'object', sub { setns $object } ],
-            [ 'IO', sub { setns *UTS{IO} } ], [ 'bareword', sub { setns UTS, 0 } ], [ 'name', sub { setns 'UTS' } ])
+            [ 'glob', sub { setns(*UTS) } ], [ 'reference', sub { setns \*UTS, undef } ], [ 'object', sub { setns $object } ],
+            [ 'IO', sub { setns(*UTS{IO}) } ], [ 'bareword', sub { setns UTS, 0 } ], [ 'name', sub { setns 'UTS' } ])
         {
             setns($away) == 0 or return "away: $!";
             my $retval = $by->[1]->();

@@ -34,7 +34,7 @@ typedef struct perlxs_interp perlxs_interp;
 #define PERLXS_RETURN_INT 1
 #define PERLXS_RETURN_UINT 2
 #define PERLXS_RETURN_SV 3
-#define PERLXS_RETURN_LIST 4 /* the elements of the AV `sv`; in scalar context perl takes the last */
+#define PERLXS_RETURN_LIST 4 /* the elements of the AV `sv`; in scalar context the last one */
 
 struct perlxs_held;
 typedef struct perlxs_call {

@@ -18,9 +18,12 @@ PerlXS::MakeMaker - Makefile.PL for a distribution whose XS is a Rust crate
     use PerlXS::MakeMaker;
 
     PerlXS::MakeMaker::write_makefile(
-        CRATE => { library => 'hello', sources => [qw(Cargo.toml Cargo.lock src)] },
         NAME         => 'Hello',
         VERSION_FROM => 'lib/Hello.pm',
+        CRATE        => {
+            library => 'hello',
+            sources => [qw(Cargo.toml Cargo.lock src)],
+        },
     );
 
 =head1 DESCRIPTION

@@ -1,0 +1,90 @@
+# The manual: each name has a place in it, its links lead somewhere, man and perldoc show it well.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use AuthorTest;
+use Config;
+use File::Temp ();
+use Pod::Simple::SimpleTree ();
+use Test::Pod::Coverage;
+
+my $top = top();
+my @files = grep { /\.pm$/ && slurp("$top/$_") =~ /^=head1 NAME$/m } tracked();
+my @ours = map { m{^lib/(.*)\.pm$} ? $1 =~ s{/}{::}gr : () } @files;
+
+# ---- names: the loaded module has all that the table in src/ has ----
+
+{
+    my $manual = slurp("$top/lib/Linux/Clone.pm");
+    my %listed = map { $_ => 1 } $manual =~ /^=item ([A-Z_]+)$/mg;
+    # the names for export are those of FLAGS, with a prefix
+    my @exported = map { qr/^CLONE_\Q$_\E$/ } sort keys %listed;
+    for my $module (@ours) {
+        pod_coverage_ok($module, { $module eq 'Linux::Clone' ? (trustme => \@exported) : () }, "$module: each name is in the manual");
+    }
+}
+
+# ---- links ----
+
+# What is in a tree: all L<>, as [type, to, section]; the text; the code, in paragraphs.
+sub parts {
+    my ($node, $parts) = @_;
+    my ($name, $attributes, @children) = @$node;
+    push @{ $parts->{links} }, [ $attributes->{type}, map { defined $_ ? "$_" : '' } @$attributes{qw(to section)} ] if $name eq 'L';
+    push @{ $parts->{ $name =~ /^Verbatim/ ? 'code' : 'text' } }, grep { !ref } @children;
+    parts($_, $parts) for grep { ref } @children;
+    return $parts;
+}
+my %parts = map { $_ => parts(Pod::Simple::SimpleTree->new->parse_file("$top/$_")->root, {}) } @files;
+
+# Pages of POSIX, which Debian does not have, and one that its man-pages call ioctl_ns(2).
+my %elsewhere = map { $_ => 1 } qw(fork(3) pthread_atfork(3) ioctl_nsfs(2));
+
+for my $file (@files) {
+    my @links = @{ $parts{$file}{links} || [] };
+    my (@lost, %pages);
+    for (@links) {
+        my ($type, $to, $section) = @$_;
+        if ($type eq 'man') { $pages{$to} = 1 }
+        elsif ($type eq 'url') { push @lost, $to if $to !~ m{^https://} }
+        # podchecker tells of those within the page
+        elsif ($to ne '' && !-e "$top/lib/" . $to =~ s{::}{/}gr . '.pm') {
+            # perlfunc's sections are its functions
+            my @perldoc = $to eq 'perlfunc' ? ('-f', $section) : ('-l', $to);
+            my ($status) = run($top, 'perldoc', '-T', @perldoc);
+            push @lost, "$to/$section" if $status;
+        }
+    }
+    is_deeply \@lost, [], "$file: " . @links . ' links lead somewhere';
+    $pages{$_} = 1 for "@{ $parts{$file}{text} }" =~ /\b([a-z][a-z_0-9]*\([1-8]\))/g;
+    my @none = grep { /(.+)\((\d)\)/; !$elsewhere{$_} && (run($top, 'man', '-w', $2, $1))[0] } sort keys %pages;
+    is_deeply \@none, [], "$file: " . keys(%pages) . ' manual pages are there';
+}
+
+# ---- man, in a terminal of 80 columns ----
+
+my $dir = File::Temp::tempdir(CLEANUP => 1);
+for my $file (@files) {
+    runs("$file: pod2man", $top, 'pod2man', '--errors=die', '--utf8', $file, "$dir/page.3pm");
+    my %narrow = (MANWIDTH => 80, MAN_KEEP_FORMATTING => undef, LC_ALL => 'C.UTF-8');
+    is runs('man', \%narrow, $dir, qw(sh -c), 'man --warnings -l page.3pm >page.txt'), '', 'groff has no complaint';
+    my @lines = split /\n/, slurp("$dir/page.txt");
+    is_deeply [ grep { length > 80 } @lines ], [], 'no line is longer than 80 columns';
+    my %shown = map { s/^ +//r => 1 } @lines;
+    my @code = grep { length } map { s/^ +| +$//gr } map { split /\n/ } @{ $parts{$file}{code} };
+    is_deeply [ grep { !$shown{$_} } @code ], [], 'each line of the examples is one: ' . @code;
+}
+
+# ---- perldoc, before and after make install ----
+
+for my $module (@ours) {
+    my $text = runs("perldoc $module", $top, $^X, qw(-Mblib -S perldoc -T), $module);
+    like $text, qr/^NAME\n\s+\Q$module\E - /m, 'finds it in blib';
+    my $page = "$top/blib/man3/$module.$Config{man3ext}";
+    ok -e $page, "make has made its man page" or next;
+    like runs("man $module", { MANWIDTH => 80 }, $top, 'man', '-P', 'cat', '-l', $page), qr/^NAME$/m, 'which man shows';
+}
+
+done_testing;
