@@ -32,7 +32,7 @@ sub unpack_into {
 my @sources = files($copy);
 runs('perl Makefile.PL', $copy, $^X, 'Makefile.PL');
 is runs('make distcheck', $copy, 'make', '-s', 'distcheck'), '', 'has nothing to say';
-runs('make dist', $copy, 'make', 'dist');
+runs('make dist', $copy, 'make', 'dist') for 1, 2;
 my $size = -s "$copy/$dist.tar.gz";
 note "$dist.tar.gz: $size bytes";
 cmp_ok $size, '<', 5_000_000, 'the tarball is under 5 MB';
@@ -50,6 +50,15 @@ my @crates = map { m{^vendor/([^/]+)/Cargo\.toml$} ? $1 : () } @packed;
 is_deeply [ grep { !m{^(?:vendor/|META\.(?:json|yml)$)} } @packed ], [ sort keys %{ ExtUtils::Manifest::maniread("$copy/MANIFEST") } ],
     'the files of the checkout, META and vendor/';
 is_deeply [ grep { (stat "$tree/$_")[2] & 022 } @packed ], [], 'others cannot write to them';
+
+# The same from itself: a packager may change it, and pack it again.
+runs('perl Makefile.PL in the tarball', $tree, $^X, 'Makefile.PL');
+is runs('make distcheck', $tree, 'make', '-s', 'distcheck'), '', 'has nothing to say';
+runs('make distdir', $tree, 'make', 'distdir', 'CARGO=false');
+is_deeply [ files("$tree/$dist") ], \@packed, 'has all that the tarball has';
+is slurp("$tree/$dist/MANIFEST"), slurp("$tree/MANIFEST"), 'and its MANIFEST';
+runs('make realclean', $tree, 'make', 'realclean');
+is_deeply [ files($tree) ], \@packed, 'leaves the tarball as it was';
 
 # ---- the crates ----
 

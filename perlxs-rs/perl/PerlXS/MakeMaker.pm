@@ -79,6 +79,8 @@ sub write_makefile {
 
     $arguments{META_MERGE}{'meta-spec'} //= { version => 2 };
     $arguments{META_MERGE}{provides}    //= provides();
+    # a tarball of before is no reason to fail
+    $arguments{dist}{COMPRESS} //= 'gzip --best --force';
 
     my ($targets, $rules) = rules($crate);
     my $own = MY->can('postamble');
