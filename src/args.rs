@@ -260,7 +260,8 @@ fn variable(key: &str, value: &Scalar) -> Result<Scalar, Error> {
 pub(crate) fn thread_ids(function: &str, value: &Scalar) -> Result<Vec<libc::pid_t>, Error> {
     let wrong = |what: &Scalar| {
         Error::usage(format!(
-            "Linux::Clone::{function}: set_tid must be a reference to an array of thread ids, not {}",
+            "Linux::Clone::{function}: set_tid must be a reference to an array of thread ids, \
+             not {}",
             what.describe()
         ))
     };

@@ -159,7 +159,7 @@ static NS_GET_OWNER_UID: Xsub = Xsub::new(
 static SPAWN: Xsub = Xsub::new(c"Linux::Clone::spawn", c"%options", 0, None, xsub::spawn);
 
 static STATUS_OF: Xsub = Xsub::new(
-    c"Linux::Clone::Child::status_of",
+    c"Linux::Clone::Child::_status_of",
     c"pidfd",
     1,
     Some(1),

@@ -196,8 +196,8 @@ pub(crate) fn spawn(call: &Call<'_>) -> Result<Value> {
     }
 }
 
-/// `$status = Linux::Clone::Child::status_of($pidfd)`: what `$?` would be for a child that somebody
-/// else has waited for; undef if it cannot be told.
+/// `$status = Linux::Clone::Child::_status_of($pidfd)`: what `$?` would be for a child that
+/// somebody else has waited for; undef if it cannot be told.
 pub(crate) fn status_of(call: &Call<'_>) -> Result<Value> {
     let pidfd = call.arg(0).fileno()?.unwrap_or(-1);
     Ok(sys::status_of(pidfd).map_or(Value::Undef, Value::from))

@@ -278,7 +278,8 @@ sub hex_of { return join '', map { sprintf '%vx;', $_ } @_ }
     is_deeply $cat->(env => \%ENV), [ 'ONE=1', "PATH=$ENV{PATH}", "TWO=\xe9" ], 'itself';
 
     my $pwd = sub { return output(exec => [ @perl, 'require Cwd; print Cwd::getcwd()' ], @_) };
-    my $real = Cwd::realpath("$dir") if require Cwd;
+    require Cwd;
+    my $real = Cwd::realpath("$dir");
     my $here = Cwd::getcwd();
     is $pwd->(cwd => '/'), '/', 'cwd';
     is $pwd->(cwd => "$dir"), $real, 'a directory';

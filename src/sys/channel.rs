@@ -40,8 +40,8 @@ impl Channel {
         })
     }
 
-    /// In the parent, once the child has its copy: the parent's end. That of the child is closed: when
-    /// the child's copy is, too, the channel ends.
+    /// In the parent, once the child has its copy: the parent's end. That of the child is closed:
+    /// when the child's copy is, too, the channel ends.
     pub(crate) fn into_parents(self) -> OwnedFd {
         self.parent
     }

@@ -21,7 +21,7 @@ sub names {
     my ($package) = @_;
     no strict 'refs';
     return sort grep { defined &{"${package}::$_"} && B::svref_2object(\&{"${package}::$_"})->GV->STASH->NAME eq $package }
-        grep { !/^_[^_]|^(?:BEGIN|bootstrap|import|DESTROY)$|::$/ } keys %{"${package}::"};
+        grep { !/^_[^_]|^(?:BEGIN|bootstrap|import|CLONE_SKIP|DESTROY)$|::$/ } keys %{"${package}::"};
 }
 
 for my $module (@ours) {

@@ -55,7 +55,7 @@ sub wait {
         else {
             # somebody else has waited for it; a new kernel remembers
             my $errno = $! + 0;
-            $self->{status} = status_of($self->{pidfd});
+            $self->{status} = _status_of($self->{pidfd});
             if (!defined $self->{status}) {
                 $? = -1;
                 $! = $errno;
