@@ -168,7 +168,7 @@ fn wrong(message: impl AsRef<str>) -> Error {
 
 impl Options {
     fn read(&mut self, call: &Call<'_>, name: &str, value: &Scalar) -> Result<(), Error> {
-        let given = !value.is_undef();
+        let given = value.is_defined()?;
         let setup = &mut self.setup;
         match name {
             "code" => {
@@ -466,7 +466,7 @@ fn command(value: &Scalar) -> Result<Vec<CString>, Error> {
     let mut arguments = Vec::with_capacity(elements.len());
     for (n, element) in elements.iter().enumerate() {
         let argument = element.copy()?;
-        if argument.is_undef() {
+        if !argument.is_defined()? {
             return Err(wrong(format!("element {n} of exec is undef")));
         }
         arguments.push(octets("exec", &argument)?);

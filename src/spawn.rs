@@ -111,7 +111,7 @@ impl Child {
         let Child { pid, pidfd } = self;
         let object = new.call(&[Scalar::new(perl, pid), Scalar::new(perl, pidfd.as_raw_fd())]);
         let error = match object {
-            Ok(object) if !object.is_undef() => {
+            Ok(object) if matches!(object.is_defined(), Ok(true)) => {
                 // the handle's from here on
                 let _ = pidfd.into_raw_fd();
                 return Ok(object);

@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, IntoRawFd};
 
 use libc::c_int;
-use perlxs::{Call, Result, Value};
+use perlxs::{Call, Context, Result, Value};
 
 use crate::args::{
     self, CloneRequest, InterfaceRequest, KcmpRequest, PidfdRequest, PivotRequest, SetnsRequest,
@@ -97,7 +97,7 @@ pub(crate) fn waitid(call: &Call<'_>) -> Result<Value> {
     match WaitRequest::from_args(call).and_then(|request| sys::waitid(call, request)) {
         Ok(ended) => {
             sys::set_errno(before);
-            Ok(match call.wants_list() {
+            Ok(match call.context() == Context::List {
                 true => Value::List(vec![
                     ended.pid.into(),
                     ended.uid.into(),

@@ -154,10 +154,17 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
     call->held = held;
 }
 
-int perlxs_call_wants_list(perlxs_interp *interp)
+int perlxs_call_context(perlxs_interp *interp)
 {
     dINTERP;
-    return GIMME_V == G_LIST;
+    switch (GIMME_V) {
+    case G_LIST:
+        return PERLXS_CONTEXT_LIST;
+    case G_SCALAR:
+        return PERLXS_CONTEXT_SCALAR;
+    default:
+        return PERLXS_CONTEXT_VOID;
+    }
 }
 
 /* Undoes perlxs_call_hold. Returns how perl is leaving, or 0. */
@@ -277,10 +284,11 @@ static void S_boot(pTHX_ void *arg)
     }
     stash = gv_stashpv(m->package, GV_ADD);
     for (i = 0; i < m->nconstants; i++) {
-        const perlxs_constant *const c = &m->constants[i];
-
-        SV *const value = newSVuv((UV)c->value);
+        perlxs_constant *const c = &m->constants[i];
+        SV *const value = c->sv ? c->sv : newSVuv((UV)c->value);
         const STRLEN len = strlen(c->name);
+
+        c->sv = NULL;
 
         /* As constant.pm does it: a reference in the symbol table, of which perl makes the sub
          * when it needs one; most constants are never needed. */
@@ -312,12 +320,15 @@ void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
     struct boot b;
     SV *error;
     int status;
+    size_t i;
 
     b.cv = cv;
     b.ax = ax;
     b.items = items;
     b.module = m;
     status = S_guard(aTHX_ S_boot, &b, &error);
+    for (i = 0; status != PERLXS_OK && i < m->nconstants; i++)
+        SvREFCNT_dec(m->constants[i].sv);
     /* The caller is a Rust frame. pp_entersub leaves the scope it made for this XSUB
      * when that frame is gone: then it is thrown. */
     if (status == PERLXS_DIED)
@@ -355,6 +366,12 @@ SV *perlxs_sv_new_num(perlxs_interp *interp, double value)
 {
     dINTERP;
     return newSVnv(value);
+}
+
+SV *perlxs_sv_new_bool(perlxs_interp *interp, int value)
+{
+    dINTERP;
+    return newSVsv(boolSV(value));
 }
 
 SV *perlxs_sv_new_undef(perlxs_interp *interp)
@@ -405,12 +422,6 @@ int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
     return sv == &PL_sv_undef;
-}
-
-int perlxs_sv_is_undef(perlxs_interp *interp, SV *sv)
-{
-    dINTERP;
-    return !SvOK(sv) && !isGV_with_GP(sv);
 }
 
 struct assignable {
@@ -550,6 +561,17 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **err
     dINTERP;
     struct string s;
 
+    if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv)) { /* nothing to run */
+        SV *const copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
+
+        if (form == PERLXS_STRING_UTF8)
+            sv_utf8_upgrade(copy);
+        if (form == PERLXS_STRING_UTF8 || sv_utf8_downgrade(copy, TRUE)) {
+            *out = copy;
+            return PERLXS_OK;
+        }
+        SvREFCNT_dec_NN(copy);
+    }
     s.sv = sv;
     s.form = form;
     s.out = out;
@@ -582,27 +604,6 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     s.sv = sv;
     s.value = value;
     return S_guard(aTHX_ S_set, &s, error);
-}
-
-struct is_true {
-    SV *sv;
-    int *out;
-};
-
-static void S_is_true(pTHX_ void *arg)
-{
-    struct is_true *const t = (struct is_true *)arg;
-    *t->out = SvTRUE(t->sv) ? 1 : 0;
-}
-
-int perlxs_sv_is_true(perlxs_interp *interp, SV *sv, int *out, SV **error)
-{
-    dINTERP;
-    struct is_true t;
-
-    t.sv = sv;
-    t.out = out;
-    return S_guard(aTHX_ S_is_true, &t, error);
 }
 
 SV *perlxs_variable(perlxs_interp *interp, const char *name)
@@ -638,33 +639,13 @@ struct items {
     SV **out;
 };
 
-static void S_items(pTHX_ void *arg)
+/* What the array or hash holds, as an owned AV. */
+static void S_collect(pTHX_ SV *sv, int kind, SV **out)
 {
-    struct items *const it = (struct items *)arg;
-    SV *const sv = it->sv;
-    AV *items;
-    AV *av;
-    HV *hv;
+    AV *const items = (AV *)sv_2mortal((SV *)newAV());
 
-    *it->out = NULL;
-    SvGETMAGIC(sv);
-    if (!SvROK(sv) || SvOBJECT(SvRV(sv))
-        || SvTYPE(SvRV(sv)) != (it->kind == PERLXS_ITEMS_HASH ? SVt_PVHV : SVt_PVAV))
-        return;
-    sv_2mortal(SvREFCNT_inc_simple_NN(SvRV(sv))); /* a tie method may let go of it */
-    av = (AV *)SvRV(sv);
-    hv = (HV *)SvRV(sv);
-    items = (AV *)sv_2mortal((SV *)newAV());
-    if (it->kind == PERLXS_ITEMS_HASH) {
-        HE *entry;
-
-        hv_iterinit(hv);
-        while ((entry = hv_iternext(hv))) {
-            av_push(items, newSVsv(hv_iterkeysv(entry)));
-            av_push(items, SvREFCNT_inc_NN(hv_iterval(hv, entry)));
-        }
-    }
-    else {
+    if (kind == PERLXS_ITEMS_ARRAY) {
+        AV *const av = (AV *)sv;
         const SSize_t last = av_len(av);
         SSize_t i;
 
@@ -674,7 +655,32 @@ static void S_items(pTHX_ void *arg)
             av_push(items, element ? SvREFCNT_inc_NN(*element) : newSV(0));
         }
     }
-    *it->out = SvREFCNT_inc_simple_NN((SV *)items);
+    else {
+        HV *const hv = (HV *)sv;
+        HE *entry;
+
+        hv_iterinit(hv);
+        while ((entry = hv_iternext(hv))) {
+            av_push(items, newSVsv(hv_iterkeysv(entry)));
+            if (kind == PERLXS_ITEMS_HASH)
+                av_push(items, SvREFCNT_inc_NN(hv_iterval(hv, entry)));
+        }
+    }
+    *out = SvREFCNT_inc_simple_NN((SV *)items);
+}
+
+static void S_items(pTHX_ void *arg)
+{
+    struct items *const it = (struct items *)arg;
+    SV *const sv = it->sv;
+
+    *it->out = NULL;
+    SvGETMAGIC(sv);
+    if (!SvROK(sv) || SvOBJECT(SvRV(sv))
+        || SvTYPE(SvRV(sv)) != (it->kind == PERLXS_ITEMS_HASH ? SVt_PVHV : SVt_PVAV))
+        return;
+    sv_2mortal(SvREFCNT_inc_simple_NN(SvRV(sv))); /* a tie method may let go of it */
+    S_collect(aTHX_ SvRV(sv), it->kind, it->out);
 }
 
 int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error)
@@ -931,6 +937,7 @@ int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error)
 
 struct code_call {
     SV *code;
+    int how;
     SV *const *args;
     size_t nargs;
     SV **out;
@@ -940,6 +947,7 @@ struct code_call {
 static void S_code_call(pTHX_ void *arg)
 {
     struct code_call *const c = (struct code_call *)arg;
+    const int method = c->how & PERLXS_CALL_METHOD ? G_METHOD : 0;
     size_t i;
     dSP;
 
@@ -951,26 +959,584 @@ static void S_code_call(pTHX_ void *arg)
     for (i = 0; i < c->nargs; i++)
         PUSHs(c->args[i]);
     PUTBACK;
-    call_sv(c->code, G_SCALAR);
-    SPAGAIN;
-    *c->out = newSVsv(POPs);
-    PUTBACK;
+    if (c->how & PERLXS_CALL_LIST) {
+        const SSize_t count = call_sv(c->code, G_LIST | method);
+        const SSize_t base = PL_stack_sp - PL_stack_base - count;
+        AV *const list = (AV *)sv_2mortal((SV *)newAV());
+        SSize_t n;
+
+        /* to copy a value may run perl code: the values stay on the stack, which may move */
+        for (n = 1; n <= count; n++)
+            av_push(list, newSVsv(PL_stack_base[base + n]));
+        PL_stack_sp = PL_stack_base + base;
+        *c->out = SvREFCNT_inc_simple_NN((SV *)list);
+    }
+    else {
+        call_sv(c->code, G_SCALAR | method);
+        SPAGAIN;
+        *c->out = newSVsv(POPs);
+        PUTBACK;
+    }
     FREETMPS;
     LEAVE;
     POPSTACK;
 }
 
-int perlxs_code_call(perlxs_interp *interp, SV *code, SV *const *args, size_t nargs, SV **out,
-                     SV **error)
+int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, size_t nargs,
+                     SV **out, SV **error)
 {
     dINTERP;
     struct code_call c;
 
     c.code = code;
+    c.how = how;
     c.args = args;
     c.nargs = nargs;
     c.out = out;
     return S_guard(aTHX_ S_code_call, &c, error);
+}
+
+/* ---- references, arrays and hashes ---- */
+
+SV *perlxs_ref_new(perlxs_interp *interp, SV *referent)
+{
+    dINTERP;
+    return newRV_inc(referent);
+}
+
+SV *perlxs_hash_new(perlxs_interp *interp)
+{
+    dINTERP;
+    return (SV *)newHV();
+}
+
+void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, SV *owned)
+{
+    dINTERP;
+    SV *const key = newSVpvn_flags(p, len, SVf_UTF8);
+    HE *const entry = hv_fetch_ent((HV *)hv, key, 1, 0);
+    SV *const old = HeVAL(entry);
+
+    HeVAL(entry) = owned;
+    SvREFCNT_dec_NN(key);
+    perlxs_sv_dec(interp, old);
+}
+
+struct ask {
+    SV *sv;
+    int question;
+    int *out;
+};
+
+static int S_kind(SV *sv)
+{
+    if (!SvROK(sv))
+        return PERLXS_KIND_NONE;
+    switch (SvTYPE(SvRV(sv))) {
+    case SVt_PVAV:
+        return PERLXS_KIND_ARRAY;
+    case SVt_PVHV:
+        return PERLXS_KIND_HASH;
+    case SVt_PVCV:
+        return PERLXS_KIND_CODE;
+    case SVt_PVGV:
+        return PERLXS_KIND_GLOB;
+    case SVt_REGEXP:
+    case SVt_PVFM:
+    case SVt_PVIO:
+        return PERLXS_KIND_OTHER;
+    default:
+        return isGV_with_GP(SvRV(sv)) ? PERLXS_KIND_GLOB : PERLXS_KIND_SCALAR;
+    }
+}
+
+static void S_ask(pTHX_ void *arg)
+{
+    struct ask *const a = (struct ask *)arg;
+    SV *const sv = a->sv;
+
+    SvGETMAGIC(sv);
+    switch (a->question) {
+    case PERLXS_ASK_DEFINED:
+        *a->out = SvOK(sv) || isGV_with_GP(sv);
+        break;
+    case PERLXS_ASK_TRUE:
+        *a->out = !!SvTRUE_nomg(sv);
+        break;
+    default:
+        *a->out = S_kind(sv);
+    }
+}
+
+int perlxs_sv_ask(perlxs_interp *interp, SV *sv, int question, int *out, SV **error)
+{
+    dINTERP;
+    struct ask a;
+
+    a.sv = sv;
+    a.question = question;
+    a.out = out;
+    if (!SvGMAGICAL(sv) && (!SvROK(sv) || question != PERLXS_ASK_TRUE)) {
+        S_ask(aTHX_ &a); /* nothing to run */
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_ask, &a, error);
+}
+
+static void S_class(pTHX_ void *arg)
+{
+    struct copy *const c = (struct copy *)arg;
+    SV *const sv = c->sv;
+
+    SvGETMAGIC(sv);
+    *c->out = NULL;
+    if (SvROK(sv) && SvOBJECT(SvRV(sv))) {
+        HEK *const name = HvNAME_HEK(SvSTASH(SvRV(sv)));
+
+        *c->out = name ? newSVhek(name) : newSVpvs("__ANON__"); /* as perl's ref */
+    }
+}
+
+int perlxs_sv_class(perlxs_interp *interp, SV *sv, SV **out, SV **error)
+{
+    dINTERP;
+    struct copy c;
+
+    c.sv = sv;
+    c.out = out;
+    return S_guard(aTHX_ S_class, &c, error);
+}
+
+struct deref {
+    SV *sv;
+    int kind;
+    SV **out;
+};
+
+static void S_deref(pTHX_ void *arg)
+{
+    struct deref *const d = (struct deref *)arg;
+    SV *sv = d->sv;
+
+    SvGETMAGIC(sv);
+    if (SvROK(sv) && SvAMAGIC(sv))
+        sv = amagic_deref_call(sv, d->kind == PERLXS_KIND_ARRAY  ? to_av_amg
+                                   : d->kind == PERLXS_KIND_HASH ? to_hv_amg
+                                                                 : to_sv_amg);
+    *d->out = S_kind(sv) == d->kind ? SvREFCNT_inc_simple_NN(SvRV(sv)) : NULL;
+}
+
+int perlxs_sv_deref(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error)
+{
+    dINTERP;
+    struct deref d;
+
+    d.sv = sv;
+    d.kind = kind;
+    d.out = out;
+    if (!SvGMAGICAL(sv) && !(SvROK(sv) && SvOBJECT(SvRV(sv)))) {
+        S_deref(aTHX_ &d); /* nothing to run */
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_deref, &d, error);
+}
+
+/* What is done to an array or a hash, and with what. */
+struct aggregate {
+    SV *sv;
+    SV *key;
+    size_t i;
+    SV *value;
+    int kind;
+    SV **out;
+    size_t *number;
+};
+
+/* An index that perl's would not take for one from the end. */
+static SSize_t S_index(size_t i)
+{
+    return i > SSize_t_MAX ? SSize_t_MAX : (SSize_t)i;
+}
+
+static void S_array_len(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    *a->number = (size_t)(av_len((AV *)a->sv) + 1);
+}
+
+int perlxs_array_len(perlxs_interp *interp, SV *av, size_t *out, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = av;
+    a.number = out;
+    if (!SvMAGICAL(av)) {
+        S_array_len(aTHX_ &a);
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_array_len, &a, error);
+}
+
+static void S_array_get(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    SV **const element = av_fetch((AV *)a->sv, S_index(a->i), 0);
+
+    *a->out = element ? SvREFCNT_inc_NN(*element) : NULL;
+}
+
+int perlxs_array_get(perlxs_interp *interp, SV *av, size_t i, SV **out, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = av;
+    a.i = i;
+    a.out = out;
+    if (!SvMAGICAL(av)) {
+        S_array_get(aTHX_ &a);
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_array_get, &a, error);
+}
+
+static void S_array_set(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    SV **const element = av_fetch((AV *)a->sv, S_index(a->i), 1);
+
+    if (!element)
+        croak("Modification of an array element that cannot be made");
+    sv_setsv_mg(*element, a->value);
+}
+
+int perlxs_array_set(perlxs_interp *interp, SV *av, size_t i, SV *value, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = av;
+    a.i = i;
+    a.value = value;
+    return S_guard(aTHX_ S_array_set, &a, error);
+}
+
+static void S_array_push(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    AV *const av = (AV *)a->sv;
+    SV *const value = sv_mortalcopy(a->value);
+
+    /* a tied one takes no reference */
+    av_push(av, SvRMAGICAL(av) && mg_find((SV *)av, PERL_MAGIC_tied)
+                    ? value
+                    : SvREFCNT_inc_simple_NN(value));
+    SvSETMAGIC((SV *)av); /* @ISA */
+}
+
+int perlxs_array_push(perlxs_interp *interp, SV *av, SV *value, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    if (!SvMAGICAL(av) && !SvREADONLY(av) && !SvGMAGICAL(value)) { /* nothing to run */
+        av_push((AV *)av, newSVsv(value));
+        return PERLXS_OK;
+    }
+    a.sv = av;
+    a.value = value;
+    return S_guard(aTHX_ S_array_push, &a, error);
+}
+
+static void S_array_pop(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    AV *const av = (AV *)a->sv;
+
+    if (av_len(av) < 0)
+        *a->out = NULL;
+    else
+        *a->out = av_pop(av);
+    SvSETMAGIC((SV *)av);
+}
+
+int perlxs_array_pop(perlxs_interp *interp, SV *av, SV **out, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = av;
+    a.out = out;
+    return S_guard(aTHX_ S_array_pop, &a, error);
+}
+
+/* Whether to look for the key runs nothing, and throws nothing. */
+static int S_is_plain_lookup(SV *hv, SV *key)
+{
+    return !SvMAGICAL(hv) && !SvREADONLY(hv) && SvPOK(key) && !SvROK(key) && !SvMAGICAL(key);
+}
+
+static void S_hash_get(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    HE *const entry = hv_fetch_ent((HV *)a->sv, a->key, 0, 0);
+
+    *a->out = entry ? SvREFCNT_inc_NN(HeVAL(entry)) : NULL;
+}
+
+int perlxs_hash_get(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = hv;
+    a.key = key;
+    a.out = out;
+    if (S_is_plain_lookup(hv, key)) {
+        S_hash_get(aTHX_ &a);
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_hash_get, &a, error);
+}
+
+static void S_hash_set(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    HE *const entry = hv_fetch_ent((HV *)a->sv, a->key, 1, 0);
+
+    if (!entry)
+        croak("Modification of a hash element that cannot be made");
+    sv_setsv_mg(HeVAL(entry), a->value);
+}
+
+int perlxs_hash_set(perlxs_interp *interp, SV *hv, SV *key, SV *value, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = hv;
+    a.key = key;
+    a.value = value;
+    return S_guard(aTHX_ S_hash_set, &a, error);
+}
+
+static void S_hash_exists(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    *a->number = hv_exists_ent((HV *)a->sv, a->key, 0);
+}
+
+int perlxs_hash_exists(perlxs_interp *interp, SV *hv, SV *key, size_t *out, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = hv;
+    a.key = key;
+    a.number = out;
+    return S_guard(aTHX_ S_hash_exists, &a, error);
+}
+
+static void S_hash_delete(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    SV *const value = hv_delete_ent((HV *)a->sv, a->key, 0, 0);
+
+    *a->out = SvREFCNT_inc(value);
+}
+
+int perlxs_hash_delete(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = hv;
+    a.key = key;
+    a.out = out;
+    return S_guard(aTHX_ S_hash_delete, &a, error);
+}
+
+static void S_collect_all(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+    S_collect(aTHX_ a->sv, a->kind, a->out);
+}
+
+int perlxs_collect(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = sv;
+    a.kind = kind;
+    a.out = out;
+    return S_guard(aTHX_ S_collect_all, &a, error);
+}
+
+static void S_clear(pTHX_ void *arg)
+{
+    struct aggregate *const a = (struct aggregate *)arg;
+
+    if (SvTYPE(a->sv) == SVt_PVAV)
+        av_clear((AV *)a->sv);
+    else
+        hv_clear((HV *)a->sv);
+}
+
+int perlxs_clear(perlxs_interp *interp, SV *sv, SV **error)
+{
+    dINTERP;
+    struct aggregate a;
+
+    a.sv = sv;
+    return S_guard(aTHX_ S_clear, &a, error);
+}
+
+/* ---- objects ---- */
+
+static void S_warn_of_drop(pTHX_ void *text)
+{
+    /* as perl tells what a DESTROY dies of */
+    Perl_ck_warner(aTHX_ packWARN(WARN_MISC), "\t(in cleanup) %" SVf, SVfARG((SV *)text));
+}
+
+/* The object's last reference is gone, and its DESTROY, if it has one, has run. Signals are blocked
+ * as in an XSUB. */
+static int S_payload_free(pTHX_ SV *sv, MAGIC *mg)
+{
+    perlxs_payload *const payload = (perlxs_payload *)mg->mg_ptr;
+    const sigset_t *const outer = S_mask;
+    const int err = errno;
+    sigset_t all;
+    sigset_t mask;
+    SV *panic;
+
+    PERL_UNUSED_VAR(sv);
+    if (!payload)
+        return 0;
+    mg->mg_ptr = NULL;
+    if (!outer) {
+        sigfillset(&all);
+        sigprocmask(SIG_SETMASK, &all, &mask);
+        S_mask = &mask;
+    }
+    panic = payload->drop((perlxs_interp *)THIS_PERL, payload);
+    if (panic) {
+        SV *error;
+
+        /* later, the panic hook's report has to do */
+        if (PL_phase != PERL_PHASE_DESTRUCT
+            && S_guard(aTHX_ S_warn_of_drop, panic, &error) == PERLXS_DIED)
+            SvREFCNT_dec(error);
+        SvREFCNT_dec_NN(panic);
+    }
+    if (!outer) {
+        S_mask = NULL;
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+    }
+    errno = err;
+    if (S_leaving)
+        S_leave(aTHX_ S_leaving);
+    return 0;
+}
+
+#ifdef USE_ITHREADS
+/* A new thread gets copies of all objects; the value stays with the one it was made in. */
+static int S_payload_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *params)
+{
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_VAR(params);
+    mg->mg_ptr = NULL;
+    return 0;
+}
+#else
+#define S_payload_dup NULL
+#endif
+
+/* Its address is the mark that perl code cannot put on anything. */
+static const MGVTBL S_payload = {NULL, NULL, NULL, NULL, S_payload_free, NULL, S_payload_dup, NULL};
+
+struct object {
+    SV *class_name;
+    perlxs_payload *payload;
+    SV **out;
+};
+
+static void S_object_new(pTHX_ void *arg)
+{
+    struct object *const o = (struct object *)arg;
+    SV *const name = o->class_name;
+    SV *object;
+    SV *ref;
+    const char *p;
+    STRLEN len;
+    MAGIC *mg;
+
+    SvGETMAGIC(name);
+    if (SvROK(name) && !SvAMAGIC(name))
+        croak("Attempt to bless into a reference");
+    p = SvOK(name) ? SvPV_nomg_const(name, len) : NULL;
+    if (!p || len == 0)
+        croak("an object needs the name of a class");
+    object = (SV *)newHV();
+    ref = sv_2mortal(newRV_noinc(object));
+    sv_bless(ref, gv_stashpvn(p, len, GV_ADD | (SvUTF8(name) ? SVf_UTF8 : 0)));
+    mg = sv_magicext(object, NULL, PERL_MAGIC_ext, &S_payload, (const char *)o->payload, 0);
+    mg->mg_flags |= MGf_DUP;
+    *o->out = SvREFCNT_inc_simple_NN(object);
+}
+
+int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *payload, SV **out,
+                      SV **error)
+{
+    dINTERP;
+    struct object o;
+
+    o.class_name = class_name;
+    o.payload = payload;
+    o.out = out;
+    return S_guard(aTHX_ S_object_new, &o, error);
+}
+
+struct payload {
+    SV *sv;
+    SV **out;
+    perlxs_payload **payload;
+};
+
+static void S_object_payload(pTHX_ void *arg)
+{
+    struct payload *const o = (struct payload *)arg;
+    SV *const sv = o->sv;
+
+    SvGETMAGIC(sv);
+    *o->out = NULL;
+    *o->payload = NULL;
+    if (SvROK(sv) && SvTYPE(SvRV(sv)) >= SVt_PVMG) {
+        const MAGIC *const mg = mg_findext(SvRV(sv), PERL_MAGIC_ext, &S_payload);
+
+        if (mg) {
+            *o->out = SvREFCNT_inc_simple_NN(SvRV(sv));
+            *o->payload = (perlxs_payload *)mg->mg_ptr;
+        }
+    }
+}
+
+int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payload **payload,
+                          SV **error)
+{
+    dINTERP;
+    struct payload o;
+
+    o.sv = sv;
+    o.out = out;
+    o.payload = payload;
+    if (!SvGMAGICAL(sv)) {
+        S_object_payload(aTHX_ &o); /* nothing to run */
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_object_payload, &o, error);
 }
 
 /* ---- system calls and signals ---- */

@@ -66,12 +66,16 @@ struct perlxs_xsub {
 /* Keeps the arguments alive and blocks all signals until the body has returned. */
 void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call);
 
-/* Whether the caller takes a list (perlapi: GIMME_V). */
-int perlxs_call_wants_list(perlxs_interp *interp);
+/* What the caller takes (perlapi: GIMME_V). */
+#define PERLXS_CONTEXT_VOID 0
+#define PERLXS_CONTEXT_SCALAR 1
+#define PERLXS_CONTEXT_LIST 2
+int perlxs_call_context(perlxs_interp *interp);
 
 typedef struct perlxs_constant {
     const char *name; /* without package */
     uint64_t value;
+    SV *sv; /* the value, owned, if it is no unsigned integer; else NULL */
 } perlxs_constant;
 
 typedef struct perlxs_module {
@@ -79,7 +83,7 @@ typedef struct perlxs_module {
     const char *version;
     const perlxs_xsub *const *xsubs;
     size_t nxsubs;
-    const perlxs_constant *constants;
+    perlxs_constant *constants; /* each `sv` is taken */
     size_t nconstants;
 } perlxs_module;
 
@@ -93,14 +97,13 @@ SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int ut
 SV *perlxs_sv_new_int(perlxs_interp *interp, int64_t value);
 SV *perlxs_sv_new_uint(perlxs_interp *interp, uint64_t value);
 SV *perlxs_sv_new_num(perlxs_interp *interp, double value);
+SV *perlxs_sv_new_bool(perlxs_interp *interp, int value);
 SV *perlxs_sv_new_undef(perlxs_interp *interp);
 SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv);
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
 SV *perlxs_list_new(perlxs_interp *interp);
 void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
-/* Runs no magic: what a magical scalar last held. */
-int perlxs_sv_is_undef(perlxs_interp *interp, SV *sv);
 /* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
  * tells. */
 int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error);
@@ -129,7 +132,6 @@ int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **err
 int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);
 const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
-int perlxs_sv_is_true(perlxs_interp *interp, SV *sv, int *out, SV **error);
 /* The package variable $name, owned; made if there is none (perlapi: get_sv). */
 SV *perlxs_variable(perlxs_interp *interp, const char *name);
 /* As perl's `require` of a module by its name (perlapi: load_module). */
@@ -139,6 +141,7 @@ int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV *
  * or each key and value in turn. NULL if `sv` refers to none, or to an object. */
 #define PERLXS_ITEMS_ARRAY 0
 #define PERLXS_ITEMS_HASH 1
+#define PERLXS_ITEMS_KEYS 2 /* for perlxs_collect */
 int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
 size_t perlxs_av_len(perlxs_interp *interp, SV *av);
 SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i);
@@ -156,9 +159,66 @@ SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 
 /* `*out` is an owned CV, or NULL if `sv` names or refers to no defined sub. */
 int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error);
-/* Calls `code` in scalar context; `*out` is an owned SV. */
-int perlxs_code_call(perlxs_interp *interp, SV *code, SV *const *args, size_t nargs, SV **out,
-                     SV **error);
+#define PERLXS_CALL_LIST 1   /* in list context; else in scalar context */
+#define PERLXS_CALL_METHOD 2 /* `code` is the name of a method of the first argument */
+/* Calls `code`; `*out` is an owned copy of what it returns: an AV for a list. */
+int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, size_t nargs,
+                     SV **out, SV **error);
+
+/* ---- references, arrays and hashes ---- */
+
+SV *perlxs_ref_new(perlxs_interp *interp, SV *referent);
+SV *perlxs_hash_new(perlxs_interp *interp);
+/* For a hash that nobody else has seen yet; the key is UTF-8. */
+void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, SV *owned);
+
+/* What a scalar refers to. */
+#define PERLXS_KIND_NONE 0
+#define PERLXS_KIND_SCALAR 1
+#define PERLXS_KIND_ARRAY 2
+#define PERLXS_KIND_HASH 3
+#define PERLXS_KIND_CODE 4
+#define PERLXS_KIND_GLOB 5
+#define PERLXS_KIND_OTHER 6
+
+#define PERLXS_ASK_DEFINED 0
+#define PERLXS_ASK_TRUE 1
+#define PERLXS_ASK_KIND 2
+int perlxs_sv_ask(perlxs_interp *interp, SV *sv, int question, int *out, SV **error);
+/* `*out`: the class of the object that `sv` refers to, owned; or NULL. */
+int perlxs_sv_class(perlxs_interp *interp, SV *sv, SV **out, SV **error);
+/* `*out`: what `sv` refers to, owned, if it is of this kind; else NULL. Overloading is asked. */
+int perlxs_sv_deref(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
+
+/* An `*out` that is an SV is owned, and NULL if there is no such element. Values are copied. */
+int perlxs_array_len(perlxs_interp *interp, SV *av, size_t *out, SV **error);
+int perlxs_array_get(perlxs_interp *interp, SV *av, size_t i, SV **out, SV **error);
+int perlxs_array_set(perlxs_interp *interp, SV *av, size_t i, SV *value, SV **error);
+int perlxs_array_push(perlxs_interp *interp, SV *av, SV *value, SV **error);
+int perlxs_array_pop(perlxs_interp *interp, SV *av, SV **out, SV **error);
+int perlxs_hash_get(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **error);
+int perlxs_hash_set(perlxs_interp *interp, SV *hv, SV *key, SV *value, SV **error);
+int perlxs_hash_exists(perlxs_interp *interp, SV *hv, SV *key, size_t *out, SV **error);
+int perlxs_hash_delete(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **error);
+/* As perlxs_sv_items, of the array or hash itself. */
+int perlxs_collect(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
+int perlxs_clear(perlxs_interp *interp, SV *sv, SV **error);
+
+/* ---- objects ---- */
+
+/* What an object owns. `drop` frees it; the text of a panic, if there was one, is owned. */
+typedef struct perlxs_payload {
+    SV *(*drop)(perlxs_interp *interp, struct perlxs_payload *payload);
+} perlxs_payload;
+
+/* `*out`: a new hash, an owned one, blessed into the class; it owns the payload then, and drops it
+ * when perl frees it. */
+int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *payload, SV **out,
+                      SV **error);
+/* `*out`: what `sv` refers to, owned, if that was made by perlxs_object_new; else NULL. The payload
+ * is NULL if it stays in another thread. */
+int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payload **payload,
+                          SV **error);
 
 /* ---- system calls and signals ---- */
 

@@ -2,10 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::ffi::c_int;
 
-use crate::frame::contained;
-use crate::{Perl, Result, Scalar, ffi};
+use crate::{Perl, Result, Scalar, Value, ffi};
 
 /// A perl sub that can be called.
 #[derive(Clone, Debug)]
@@ -33,23 +32,37 @@ impl Code {
     /// Returns `Err` if it dies or exits. It cannot leave by `last`, `next`, `redo` or `goto`:
     /// to perl that is an error, which it may catch or die of.
     pub fn call(&self, args: &[Scalar]) -> Result<Scalar> {
-        let perl = self.cv.perl();
-        let args: Vec<_> = args.iter().map(Scalar::raw).collect();
-        let mut out = ptr::null_mut();
-        contained(perl, |error| {
-            // SAFETY: live values of this interpreter; `args` and `out` outlive the call.
+        Self::run(&self.cv, 0, args)
+    }
+
+    /// As [`call`](Code::call), in list context: copies of all that it returns.
+    pub fn call_list(&self, args: &[Scalar]) -> Result<Vec<Scalar>> {
+        Ok(Self::run(&self.cv, ffi::CALL_LIST, args)?.unpacked())
+    }
+
+    /// Calls `code` in the way that [`ffi::CALL_LIST`] and its like say; returns a scalar, or an
+    /// array.
+    pub(crate) fn run<'a>(
+        code: &Scalar,
+        how: c_int,
+        args: impl IntoIterator<Item = &'a Scalar>,
+    ) -> Result<Scalar> {
+        let perl = code.perl();
+        let args: Vec<_> = args.into_iter().map(Scalar::raw).collect();
+        let result = Scalar::stored(perl, |out, error| {
+            // SAFETY: live values of this interpreter; `args` and the places outlive the call.
             unsafe {
-                ffi::perlxs_code_call(
-                    perl.raw(),
-                    self.cv.raw(),
-                    args.as_ptr(),
-                    args.len(),
-                    &mut out,
-                    error,
-                )
+                let (p, len) = (args.as_ptr(), args.len());
+                ffi::perlxs_code_call(perl.raw(), code.raw(), how, p, len, out, error)
             }
         })?;
-        // SAFETY: the shim stored an owned SV.
-        Ok(unsafe { Scalar::from_owned(perl, out) })
+        Ok(result.expect("a result"))
+    }
+}
+
+impl From<&Code> for Value {
+    /// A reference to the code.
+    fn from(code: &Code) -> Self {
+        Value::Scalar(code.cv.reference())
     }
 }

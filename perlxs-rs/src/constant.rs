@@ -1,13 +1,17 @@
 //! Constants: subs that perl folds at compile time.
 
 use std::ffi::CString;
+use std::ptr;
+
+use crate::{Perl, Scalar, Value, ffi};
 
 /// A constant sub of a [`Module`](crate::Module), with the prototype `()`
 /// (perlapi: `newCONSTSUB`).
 #[derive(Clone, Debug)]
 pub struct Constant {
-    pub(crate) name: CString,
-    pub(crate) value: u64,
+    name: CString,
+    value: u64,
+    make: Option<fn(Perl) -> Value>,
 }
 
 impl Constant {
@@ -19,6 +23,30 @@ impl Constant {
         Constant {
             name: CString::new(name).expect("a name without NUL"),
             value,
+            make: None,
+        }
+    }
+
+    /// One whose value is something else than an unsigned integer: `make` is called when the
+    /// module is loaded, once for each interpreter that loads it.
+    ///
+    /// # Panics
+    /// If the name has a NUL.
+    pub fn of(name: impl Into<Vec<u8>>, make: fn(Perl) -> Value) -> Self {
+        let mut constant = Constant::new(name, 0);
+        constant.make = Some(make);
+        constant
+    }
+
+    /// For the shim, which takes over the reference. The name's pointer is good while this lives.
+    pub(crate) fn raw(&self, perl: Perl) -> ffi::Constant {
+        let sv = self
+            .make
+            .map(|make| Scalar::new(perl, make(perl)).into_raw());
+        ffi::Constant {
+            name: self.name.as_ptr(),
+            value: self.value,
+            sv: sv.unwrap_or(ptr::null_mut()),
         }
     }
 }

@@ -81,10 +81,14 @@ pub struct Xsub {
     pub quick: i32,
 }
 
+pub const CONTEXT_SCALAR: c_int = 1;
+pub const CONTEXT_LIST: c_int = 2;
+
 #[repr(C)]
 pub struct Constant {
     pub name: *const c_char,
     pub value: u64,
+    pub sv: *mut Sv,
 }
 
 #[repr(C)]
@@ -93,7 +97,7 @@ pub struct Module {
     pub version: *const c_char,
     pub xsubs: *const *const Xsub,
     pub nxsubs: usize,
-    pub constants: *const Constant,
+    pub constants: *mut Constant,
     pub nconstants: usize,
 }
 
@@ -126,10 +130,36 @@ pub const STRING_NAME: c_int = 2;
 
 pub const ITEMS_ARRAY: c_int = 0;
 pub const ITEMS_HASH: c_int = 1;
+pub const ITEMS_KEYS: c_int = 2;
+
+// ---- code ----
+
+pub const CALL_LIST: c_int = 1;
+pub const CALL_METHOD: c_int = 2;
+
+// ---- references, arrays and hashes ----
+
+pub const KIND_NONE: c_int = 0;
+pub const KIND_SCALAR: c_int = 1;
+pub const KIND_ARRAY: c_int = 2;
+pub const KIND_HASH: c_int = 3;
+pub const KIND_CODE: c_int = 4;
+pub const KIND_GLOB: c_int = 5;
+
+pub const ASK_DEFINED: c_int = 0;
+pub const ASK_TRUE: c_int = 1;
+pub const ASK_KIND: c_int = 2;
+
+// ---- objects ----
+
+#[repr(C)]
+pub struct Payload {
+    pub drop: unsafe extern "C" fn(*mut Interp, *mut Payload) -> *mut Sv,
+}
 
 unsafe extern "C" {
     pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
-    pub fn perlxs_call_wants_list(interp: *mut Interp) -> c_int;
+    pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
 
     pub fn perlxs_sv_new_bytes(
@@ -141,13 +171,13 @@ unsafe extern "C" {
     pub fn perlxs_sv_new_int(interp: *mut Interp, value: i64) -> *mut Sv;
     pub fn perlxs_sv_new_uint(interp: *mut Interp, value: u64) -> *mut Sv;
     pub fn perlxs_sv_new_num(interp: *mut Interp, value: f64) -> *mut Sv;
+    pub fn perlxs_sv_new_bool(interp: *mut Interp, value: c_int) -> *mut Sv;
     pub fn perlxs_sv_new_undef(interp: *mut Interp) -> *mut Sv;
     pub fn perlxs_sv_inc(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_dec(interp: *mut Interp, sv: *mut Sv);
     pub fn perlxs_list_new(interp: *mut Interp) -> *mut Sv;
     pub fn perlxs_list_push(interp: *mut Interp, list: *mut Sv, owned: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
-    pub fn perlxs_sv_is_undef(interp: *mut Interp, sv: *mut Sv) -> c_int;
     pub fn perlxs_sv_assignable(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -173,12 +203,6 @@ unsafe extern "C" {
         interp: *mut Interp,
         sv: *mut Sv,
         value: *mut Sv,
-        error: *mut *mut Sv,
-    ) -> c_int;
-    pub fn perlxs_sv_is_true(
-        interp: *mut Interp,
-        sv: *mut Sv,
-        out: *mut c_int,
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_variable(interp: *mut Interp, name: *const c_char) -> *mut Sv;
@@ -224,9 +248,127 @@ unsafe extern "C" {
     pub fn perlxs_code_call(
         interp: *mut Interp,
         code: *mut Sv,
+        how: c_int,
         args: *const *mut Sv,
         nargs: usize,
         out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+
+    // ---- references, arrays and hashes ----
+
+    pub fn perlxs_ref_new(interp: *mut Interp, referent: *mut Sv) -> *mut Sv;
+    pub fn perlxs_hash_new(interp: *mut Interp) -> *mut Sv;
+    pub fn perlxs_hash_put(
+        interp: *mut Interp,
+        hv: *mut Sv,
+        p: *const c_char,
+        len: usize,
+        owned: *mut Sv,
+    );
+    pub fn perlxs_sv_ask(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        question: c_int,
+        out: *mut c_int,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_class(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_deref(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        kind: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_len(
+        interp: *mut Interp,
+        av: *mut Sv,
+        out: *mut usize,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_get(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_set(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        value: *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_push(
+        interp: *mut Interp,
+        av: *mut Sv,
+        value: *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_pop(
+        interp: *mut Interp,
+        av: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_hash_get(
+        interp: *mut Interp,
+        hv: *mut Sv,
+        key: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_hash_set(
+        interp: *mut Interp,
+        hv: *mut Sv,
+        key: *mut Sv,
+        value: *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_hash_exists(
+        interp: *mut Interp,
+        hv: *mut Sv,
+        key: *mut Sv,
+        out: *mut usize,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_hash_delete(
+        interp: *mut Interp,
+        hv: *mut Sv,
+        key: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_collect(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        kind: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_clear(interp: *mut Interp, sv: *mut Sv, error: *mut *mut Sv) -> c_int;
+
+    // ---- objects ----
+
+    pub fn perlxs_object_new(
+        interp: *mut Interp,
+        class_name: *mut Sv,
+        payload: *mut Payload,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_object_payload(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut *mut Sv,
+        payload: *mut *mut Payload,
         error: *mut *mut Sv,
     ) -> c_int;
 

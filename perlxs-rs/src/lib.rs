@@ -32,6 +32,7 @@
 //!
 //! perl's "Out of memory" is the exception: it ends the process.
 
+mod aggregate;
 mod code;
 mod constant;
 mod error;
@@ -39,20 +40,23 @@ mod error;
 pub mod ffi;
 mod frame;
 mod interp;
+mod object;
 mod process;
 mod scalar;
 mod syscall;
 mod xsub;
 
+pub use aggregate::{Array, Hash};
 pub use code::Code;
 pub use constant::Constant;
 pub use error::{Error, Result};
 pub use interp::Perl;
+pub use object::Object;
 pub use process::{MainEnd, Shared, Start};
-pub use scalar::{Number, Scalar};
+pub use scalar::{Kind, Number, Scalar};
 #[doc(hidden)]
 pub use xsub::boot_module;
-pub use xsub::{Body, Call, Module, Value, Xsub};
+pub use xsub::{Body, Call, Context, Module, Value, Xsub};
 
 // the README's example is a test too
 #[cfg(doctest)]

@@ -4,12 +4,13 @@
 
 use std::ffi::{c_char, c_int};
 use std::fmt;
+use std::iter;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::slice;
 
 use crate::frame::contained;
-use crate::{Code, Perl, Result, Value, ffi};
+use crate::{Array, Code, Hash, Perl, Result, Value, ffi};
 
 /// A counted reference to a perl scalar.
 ///
@@ -18,6 +19,23 @@ use crate::{Code, Perl, Result, Value, ffi};
 pub struct Scalar {
     perl: Perl,
     sv: NonNull<ffi::Sv>,
+}
+
+/// What a reference refers to (Scalar::Util: `reftype`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A scalar, another reference among them.
+    Scalar,
+    /// An array.
+    Array,
+    /// A hash.
+    Hash,
+    /// Code.
+    Code,
+    /// A glob, as a file handle is.
+    Glob,
+    /// Something else: a compiled pattern, an IO object, a format.
+    Other,
 }
 
 /// The number that a scalar holds, exactly.
@@ -87,6 +105,8 @@ impl Scalar {
             Value::Float(f) => unsafe { ffi::perlxs_sv_new_num(raw, f) },
             Value::Bytes(b) => string(&b, 0),
             Value::Text(t) => string(t.as_bytes(), 1),
+            // SAFETY: see above.
+            Value::Bool(b) => unsafe { ffi::perlxs_sv_new_bool(raw, c_int::from(b)) },
             Value::Scalar(s) => return s,
             Value::List(mut list) => return Self::new(perl, list.pop().unwrap_or(Value::Undef)),
         };
@@ -94,8 +114,8 @@ impl Scalar {
         unsafe { Self::from_owned(perl, sv) }
     }
 
-    /// A list of values, for [`ffi::RETURN_LIST`].
-    pub(crate) fn list(perl: Perl, values: Vec<Value>) -> Self {
+    /// A new array of values, for [`ffi::RETURN_LIST`] too.
+    pub(crate) fn list(perl: Perl, values: impl IntoIterator<Item = Value>) -> Self {
         // SAFETY: this thread's interpreter; the shim returns a new reference.
         let list = unsafe { Self::from_owned(perl, ffi::perlxs_list_new(perl.raw())) };
         for value in values {
@@ -104,6 +124,16 @@ impl Scalar {
             unsafe { ffi::perlxs_list_push(perl.raw(), list.raw(), value) };
         }
         list
+    }
+
+    /// Runs a shim function that stores an owned SV, or NULL.
+    pub(crate) fn stored(
+        perl: Perl,
+        call: impl FnOnce(*mut *mut ffi::Sv, *mut *mut ffi::Sv) -> c_int,
+    ) -> Result<Option<Self>> {
+        let mut out = ptr::null_mut();
+        contained(perl, |error| call(&mut out, error))?;
+        Ok(NonNull::new(out).map(|sv| Scalar { perl, sv }))
     }
 
     pub(crate) fn perl(&self) -> Perl {
@@ -160,18 +190,6 @@ impl Scalar {
         Ok(utf8.map(|b| String::from_utf8_lossy(&b).into_owned()))
     }
 
-    /// Whether perl takes this for true (perlapi: `SvTRUE`).
-    ///
-    /// Returns `Err` if a tie or an overload method dies or exits.
-    pub fn is_true(&self) -> Result<bool> {
-        let mut is_true = 0;
-        contained(self.perl, |error| {
-            // SAFETY: a live scalar of this interpreter; `is_true` outlives the call.
-            unsafe { ffi::perlxs_sv_is_true(self.perl.raw(), self.raw(), &mut is_true, error) }
-        })?;
-        Ok(is_true != 0)
-    }
-
     /// The bytes that name a file, as perl's own functions pass them to the system (perlfunc:
     /// `chdir`; perlapi: `SvPV`): the string as perl holds it, in UTF-8 if it is a wide one, even
     /// if all of its characters are below 256. There may be a NUL among them.
@@ -183,17 +201,11 @@ impl Scalar {
     }
 
     fn string(&self, form: i32) -> Result<Option<Vec<u8>>> {
-        let mut out = ptr::null_mut();
-        contained(self.perl, |error| {
-            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
-            unsafe { ffi::perlxs_sv_string(self.perl.raw(), self.raw(), form, &mut out, error) }
+        let copy = Self::stored(self.perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_string(self.perl.raw(), self.raw(), form, out, error) }
         })?;
-        if out.is_null() {
-            return Ok(None);
-        }
-        // SAFETY: the shim stored an owned SV.
-        let copy = unsafe { Scalar::from_owned(self.perl, out) };
-        Ok(Some(copy.buffer().to_vec()))
+        Ok(copy.map(|copy| copy.buffer().to_vec()))
     }
 
     /// The buffer of a plain string.
@@ -212,18 +224,11 @@ impl Scalar {
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
     pub fn code(&self) -> Result<Option<Code>> {
-        let mut out = ptr::null_mut();
-        contained(self.perl, |error| {
-            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
-            unsafe { ffi::perlxs_sv_code(self.perl.raw(), self.raw(), &mut out, error) }
+        let cv = Self::stored(self.perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_code(self.perl.raw(), self.raw(), out, error) }
         })?;
-        if out.is_null() {
-            return Ok(None);
-        }
-        // SAFETY: the shim stored an owned CV.
-        Ok(Some(Code::new(unsafe {
-            Scalar::from_owned(self.perl, out)
-        })))
+        Ok(cv.map(Code::new))
     }
 
     /// The elements of the array that this refers to, not copies; `None` if it is no reference to
@@ -239,14 +244,7 @@ impl Scalar {
     ///
     /// Returns `Err` if a tie method dies or exits.
     pub fn entries(&self) -> Result<Option<Vec<(String, Scalar)>>> {
-        let Some(pairs) = self.pairs()? else {
-            return Ok(None);
-        };
-        pairs
-            .into_iter()
-            .map(|(key, value)| Ok((key.text()?.unwrap_or_default(), value)))
-            .collect::<Result<_>>()
-            .map(Some)
+        self.items(ffi::ITEMS_HASH)?.map(entries).transpose()
     }
 
     /// As [`entries`](Scalar::entries), for keys that are not text.
@@ -262,23 +260,22 @@ impl Scalar {
         }))
     }
 
-    fn items(&self, kind: i32) -> Result<Option<Vec<Scalar>>> {
-        let mut out = ptr::null_mut();
-        contained(self.perl, |error| {
-            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
-            unsafe { ffi::perlxs_sv_items(self.perl.raw(), self.raw(), kind, &mut out, error) }
+    fn items(&self, kind: c_int) -> Result<Option<Vec<Scalar>>> {
+        let items = Self::stored(self.perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_items(self.perl.raw(), self.raw(), kind, out, error) }
         })?;
-        if out.is_null() {
-            return Ok(None);
-        }
-        // SAFETY: the shim stored an owned array of live scalars.
+        Ok(items.map(|items| items.unpacked()))
+    }
+
+    /// The elements of an array that the shim has made.
+    pub(crate) fn unpacked(&self) -> Vec<Scalar> {
+        let perl = self.perl.raw();
+        // SAFETY: an array of live scalars.
         unsafe {
-            let array = Scalar::from_owned(self.perl, out);
-            let perl = self.perl.raw();
-            let items = (0..ffi::perlxs_av_len(perl, array.raw()))
-                .map(|i| Self::from_borrowed(self.perl, ffi::perlxs_av_get(perl, array.raw(), i)))
-                .collect();
-            Ok(Some(items))
+            (0..ffi::perlxs_av_len(perl, self.raw()))
+                .map(|i| Self::from_borrowed(self.perl, ffi::perlxs_av_get(perl, self.raw(), i)))
+                .collect()
         }
     }
 
@@ -297,13 +294,120 @@ impl Scalar {
     ///
     /// Returns `Err` if reading it dies or exits.
     pub fn copy(&self) -> Result<Scalar> {
-        let mut out = ptr::null_mut();
-        contained(self.perl, |error| {
-            // SAFETY: a live scalar of this interpreter; `out` outlives the call.
-            unsafe { ffi::perlxs_sv_copy(self.perl.raw(), self.raw(), &mut out, error) }
+        let copy = Self::stored(self.perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_copy(self.perl.raw(), self.raw(), out, error) }
         })?;
-        // SAFETY: the shim stored an owned SV.
-        Ok(unsafe { Scalar::from_owned(self.perl, out) })
+        Ok(copy.expect("a copy"))
+    }
+
+    /// A new reference to this scalar: perl's `\$x` (perlapi: `newRV_inc`).
+    pub fn reference(&self) -> Scalar {
+        // SAFETY: this is live; the shim returns a new reference.
+        unsafe {
+            let reference = ffi::perlxs_ref_new(self.perl.raw(), self.raw());
+            Self::from_owned(self.perl, reference)
+        }
+    }
+
+    /// The array that this refers to, perl's `@$x`: it may be an object, or an object that
+    /// overloads `@{}`. `None` if it refers to none.
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn array(&self) -> Result<Option<Array>> {
+        Ok(self.dereferenced(ffi::KIND_ARRAY)?.map(Array::from_av))
+    }
+
+    /// The hash that this refers to, perl's `%$x`: it may be an object, or an object that
+    /// overloads `%{}`. `None` if it refers to none.
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn hash(&self) -> Result<Option<Hash>> {
+        Ok(self.dereferenced(ffi::KIND_HASH)?.map(Hash::from_hv))
+    }
+
+    /// The scalar that this refers to, perl's `$$x`: it may be an object, or an object that
+    /// overloads `${}`, or another reference. `None` if it refers to none.
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn scalar(&self) -> Result<Option<Scalar>> {
+        self.dereferenced(ffi::KIND_SCALAR)
+    }
+
+    fn dereferenced(&self, kind: c_int) -> Result<Option<Scalar>> {
+        Self::stored(self.perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_deref(self.perl.raw(), self.raw(), kind, out, error) }
+        })
+    }
+
+    fn ask(&self, question: c_int) -> Result<c_int> {
+        let mut answer = 0;
+        contained(self.perl, |error| {
+            let perl = self.perl.raw();
+            // SAFETY: a live scalar of this interpreter; `answer` outlives the call.
+            unsafe { ffi::perlxs_sv_ask(perl, self.raw(), question, &mut answer, error) }
+        })?;
+        Ok(answer)
+    }
+
+    /// What this refers to, or `None` if it is no reference. Overloading is not asked.
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    pub fn kind(&self) -> Result<Option<Kind>> {
+        Ok(match self.ask(ffi::ASK_KIND)? {
+            ffi::KIND_NONE => None,
+            ffi::KIND_SCALAR => Some(Kind::Scalar),
+            ffi::KIND_ARRAY => Some(Kind::Array),
+            ffi::KIND_HASH => Some(Kind::Hash),
+            ffi::KIND_CODE => Some(Kind::Code),
+            ffi::KIND_GLOB => Some(Kind::Glob),
+            _ => Some(Kind::Other),
+        })
+    }
+
+    /// The class of the object that this refers to, or `None` if it refers to none
+    /// (Scalar::Util: `blessed`).
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    pub fn class(&self) -> Result<Option<String>> {
+        let name = Self::stored(self.perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_class(self.perl.raw(), self.raw(), out, error) }
+        })?;
+        name.map_or(Ok(None), |name| name.text())
+    }
+
+    /// Whether this is not undef (perlapi: `SvOK`).
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    pub fn is_defined(&self) -> Result<bool> {
+        Ok(self.ask(ffi::ASK_DEFINED)? != 0)
+    }
+
+    /// Whether perl takes this for true (perlapi: `SvTRUE`).
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    pub fn is_true(&self) -> Result<bool> {
+        Ok(self.ask(ffi::ASK_TRUE)? != 0)
+    }
+
+    /// Calls the method `name` of this object, or of the class that this names, in scalar context,
+    /// and returns a copy of what it returns (perlapi: `call_method`).
+    ///
+    /// Returns `Err` as [`Code::call`] does, and if there is no such method.
+    pub fn call_method(&self, name: &str, args: &[Scalar]) -> Result<Scalar> {
+        self.called(name, 0, args)
+    }
+
+    /// As [`call_method`](Scalar::call_method), in list context.
+    pub fn call_method_list(&self, name: &str, args: &[Scalar]) -> Result<Vec<Scalar>> {
+        Ok(self.called(name, ffi::CALL_LIST, args)?.unpacked())
+    }
+
+    fn called(&self, name: &str, how: c_int, args: &[Scalar]) -> Result<Scalar> {
+        let name = Scalar::new(self.perl, name);
+        Code::run(&name, how | ffi::CALL_METHOD, iter::once(self).chain(args))
     }
 
     /// The descriptor of a handle: a glob, a reference to one, an IO object, an object that
@@ -358,13 +462,6 @@ impl Scalar {
         unsafe { ffi::perlxs_sv_is_undef_constant(self.perl.raw(), self.raw()) != 0 }
     }
 
-    /// Whether this is undef. Runs no magic: for a [copy](Scalar::copy), or else what a magical
-    /// scalar last held (perlapi: `SvOK`).
-    pub fn is_undef(&self) -> bool {
-        // SAFETY: a live scalar of this interpreter.
-        unsafe { ffi::perlxs_sv_is_undef(self.perl.raw(), self.raw()) != 0 }
-    }
-
     /// What this is, in words for an error message. Runs no perl code: a tied scalar is
     /// described by what it last held.
     pub fn describe(&self) -> String {
@@ -375,6 +472,14 @@ impl Scalar {
         };
         String::from_utf8_lossy(text.buffer()).into_owned()
     }
+}
+
+/// The text of the keys, and the values, from the shim's list of both in turn.
+pub(crate) fn entries(items: Vec<Scalar>) -> Result<Vec<(String, Scalar)>> {
+    items
+        .chunks_exact(2)
+        .map(|entry| Ok((entry[0].text()?.unwrap_or_default(), entry[1].clone())))
+        .collect()
 }
 
 impl Clone for Scalar {

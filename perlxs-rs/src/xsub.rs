@@ -12,10 +12,16 @@ use crate::frame::panic_text;
 use crate::{Constant, Error, Perl, Result, Scalar, ffi};
 
 /// A value on its way to perl.
-#[derive(Debug)]
+///
+/// Strings, numbers, `bool`, [`Scalar`]s and `Option`s of them are made one by `into()`, a
+/// reference to an [`Array`](crate::Array), a [`Hash`](crate::Hash), [`Code`](crate::Code) or an
+/// [`Object`](crate::Object) by `Value::from(&array)`.
+#[derive(Clone, Debug)]
 pub enum Value {
     /// undef
     Undef,
+    /// perl's true or false.
+    Bool(bool),
     /// A signed integer.
     Int(i64),
     /// An unsigned integer.
@@ -29,9 +35,16 @@ pub enum Value {
     /// A scalar as it is, not a copy.
     Scalar(Scalar),
     /// Several values, or none. Where one is wanted, by a caller in scalar context or in
-    /// [`Scalar::new`], it is the last, or undef: as with perl's comma. [`Call::wants_list`] is for
+    /// [`Scalar::new`], it is the last, or undef: as with perl's comma. [`Call::context`] is for
     /// XSUBs that return something else there.
     List(Vec<Value>),
+}
+
+impl Value {
+    /// A [`Value::List`].
+    pub fn list<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Self {
+        Value::List(values.into_iter().map(Into::into).collect())
+    }
 }
 
 macro_rules! value_from {
@@ -45,11 +58,13 @@ macro_rules! value_from {
 }
 
 value_from! {
+    bool => Bool,
     i32 => Int,
     i64 => Int,
     u32 => Uint,
     u64 => Uint,
     f64 => Float,
+    &[u8] => Bytes,
     Vec<u8> => Bytes,
     &str => Text,
     String => Text,
@@ -60,6 +75,36 @@ impl From<()> for Value {
     fn from((): ()) -> Self {
         Value::Undef
     }
+}
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        Value::Uint(value as u64)
+    }
+}
+
+impl From<&Scalar> for Value {
+    fn from(value: &Scalar) -> Self {
+        Value::Scalar(value.clone())
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    /// `None` is undef.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Undef, Into::into)
+    }
+}
+
+/// What the caller of an XSUB takes (perlfunc: `wantarray`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// Nothing.
+    Void,
+    /// One value.
+    Scalar,
+    /// Any number of values.
+    List,
 }
 
 /// The Rust function of an XSUB. What it returns is what the caller gets; an `Err` is thrown.
@@ -183,10 +228,19 @@ impl Call<'_> {
         unsafe { Some(Scalar::from_borrowed(self.perl, *self.raw().args.add(i))) }
     }
 
-    /// Whether the caller takes a list (perlfunc: `wantarray`).
-    pub fn wants_list(&self) -> bool {
+    /// All arguments; `skip(n)` leaves those after the first `n`.
+    pub fn args(&self) -> impl DoubleEndedIterator<Item = Scalar> + ExactSizeIterator {
+        (0..self.len()).map(|i| self.arg(i))
+    }
+
+    /// What the caller takes. Whatever it is, the body may return any [`Value`].
+    pub fn context(&self) -> Context {
         // SAFETY: this thread's interpreter, in an XSUB.
-        unsafe { ffi::perlxs_call_wants_list(self.perl.raw()) != 0 }
+        match unsafe { ffi::perlxs_call_context(self.perl.raw()) } {
+            ffi::CONTEXT_LIST => Context::List,
+            ffi::CONTEXT_SCALAR => Context::Scalar,
+            _ => Context::Void,
+        }
     }
 
     /// The caller's signal mask, a `sigset_t`, while the call is [held](Call::hold), else null. For
@@ -288,25 +342,22 @@ impl Module {
 /// # Safety
 /// Only from a boot function, with what perl passed to it.
 pub unsafe fn boot_module(interp: *mut ffi::Interp, cv: *mut ffi::Cv, module: fn() -> Module) {
+    let perl = Perl::from_raw(interp);
     // Nobody is here to hear of a panic: the module stays undefined, and the caller finds out.
-    let Ok(module) = catch_unwind(module) else {
+    let Ok((module, mut constants)) = catch_unwind(|| {
+        let module = module();
+        let constants: Vec<_> = module.constants.iter().map(|c| c.raw(perl)).collect();
+        (module, constants)
+    }) else {
         return;
     };
     let xsubs: Vec<*const ffi::Xsub> = module.xsubs.iter().map(|x| &raw const x.raw).collect();
-    let constants: Vec<_> = module
-        .constants
-        .iter()
-        .map(|c| ffi::Constant {
-            name: c.name.as_ptr(),
-            value: c.value,
-        })
-        .collect();
     let raw = ffi::Module {
         package: module.package.as_ptr(),
         version: module.version.as_ptr(),
         xsubs: xsubs.as_ptr(),
         nxsubs: xsubs.len(),
-        constants: constants.as_ptr(),
+        constants: constants.as_mut_ptr(),
         nconstants: constants.len(),
     };
     // SAFETY: perl's own interpreter and CV; the tables live until the call returns, and what

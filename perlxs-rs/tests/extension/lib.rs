@@ -8,7 +8,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
 
 use perlxs::{
-    Call, Code, Constant, Error, Module, Number, Result, Scalar, Shared, Start, Value, Xsub,
+    Call, Code, Constant, Context, Error, Module, Number, Result, Scalar, Shared, Start, Value,
+    Xsub,
 };
 
 static DROPPED: AtomicI64 = AtomicI64::new(0);
@@ -123,8 +124,12 @@ fn list(call: &Call<'_>) -> Result<Value> {
     ))
 }
 
-fn wants_list(call: &Call<'_>) -> Result<Value> {
-    Ok(i32::from(call.wants_list()).into())
+fn context(call: &Call<'_>) -> Result<Value> {
+    let context = format!("{:?}", call.context());
+    if call.context() == Context::Void {
+        call.arg(0).set(context.as_str())?;
+    }
+    Ok(context.into())
 }
 
 fn signal_number(call: &Call<'_>) -> Result<Value> {
@@ -300,7 +305,7 @@ xsubs! {
     FILENO c"PerlXS::Test::fd" (c"sv", 1, Some(1)) fileno;
     COPY c"PerlXS::Test::copy" (c"sv", 1, Some(1)) copy;
     LIST c"PerlXS::Test::list" (c"...", 0, None) list;
-    WANTS_LIST c"PerlXS::Test::wants_list" (c"", 0, Some(0)) wants_list;
+    CONTEXT c"PerlXS::Test::context" (c"seen", 1, Some(1)) context;
     SIGNAL_NUMBER c"PerlXS::Test::signal_number" (c"name", 1, Some(1)) signal_number;
     SLEEPING_READ c"PerlXS::Test::sleeping_read" (c"fd", 1, Some(1)) sleeping_read;
     CALL c"PerlXS::Test::call" (c"code, ...", 1, None) call;

@@ -6,7 +6,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 use IO::File ();
 use POSIX ();
-use PerlXS::Test qw(fd copy list wants_list signal_number sleeping_read dropped);
+use PerlXS::Test qw(fd copy list context signal_number sleeping_read dropped);
 
 package Globbed { use overload '*{}' => sub { $_[0][0] }, '0+' => sub { 99 }, fallback => 1 }
 package DyingGlob { use overload '*{}' => sub { die "no glob\n" } }
@@ -102,10 +102,19 @@ is scalar(my @all = list(4, 5)), 2, 'counted by an assignment';
     list(bless([], 'Freed'), bless([], 'Freed'));
     is $freed, 2, 'and they are freed';
 }
-is_deeply [ wants_list() ], [1], 'list context';
-is scalar(wants_list()), 0, 'scalar context';
-is_deeply [ sub { return wants_list() }->() ], [1], "a sub's own: list";
-is scalar(sub { return wants_list() }->()), 0, "a sub's own: scalar";
+{
+    my $seen = '';
+    is_deeply [ context($seen) ], ['List'], 'list context';
+    is scalar(context($seen)), 'Scalar', 'scalar context';
+    is_deeply [ sub { return context($seen) }->() ], ['List'], "a sub's own: list";
+    is scalar(sub { return context($seen) }->()), 'Scalar', "a sub's own: scalar";
+    is $seen, '', 'neither is void';
+    context($seen);
+    is $seen, 'Void', 'void context';
+    $seen = '';
+    sub { context($seen) }->();
+    is $seen, 'Void', "a sub's own: void";
+}
 
 # ---- signals ----
 

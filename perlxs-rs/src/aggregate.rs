@@ -1,0 +1,236 @@
+//! Arrays and hashes.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+
+use crate::frame::contained;
+use crate::scalar;
+use crate::{Perl, Result, Scalar, Value, ffi};
+
+/// A perl array: a new one, or what [`Scalar::array`] found behind a reference.
+///
+/// A tied array is asked by its methods: it has an element wherever it is looked for, which reads
+/// FETCH when it is read. Each function here returns `Err` if such a method, or a destructor that
+/// it runs, dies or exits; those that change the array also if it is read-only.
+///
+/// To perl it goes as a reference: `Value::from(&array)`.
+#[derive(Clone, Debug)]
+pub struct Array {
+    av: Scalar,
+}
+
+impl Array {
+    pub(crate) fn from_av(av: Scalar) -> Self {
+        Array { av }
+    }
+
+    /// A new empty array.
+    pub fn new(perl: Perl) -> Self {
+        Array::from_av(Scalar::list(perl, []))
+    }
+
+    /// A new array of these values; a [`Value::Scalar`] is not copied.
+    pub fn of<V: Into<Value>>(perl: Perl, values: impl IntoIterator<Item = V>) -> Self {
+        Array::from_av(Scalar::list(perl, values.into_iter().map(Into::into)))
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> Result<usize> {
+        let mut len = 0;
+        contained(self.av.perl(), |error| {
+            // SAFETY: a live array of this interpreter; `len` outlives the call.
+            unsafe { ffi::perlxs_array_len(self.av.perl().raw(), self.av.raw(), &mut len, error) }
+        })?;
+        Ok(len)
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Element `i`, counted from 0: the scalar itself, not a copy. `None` if there is none
+    /// (perlapi: `av_fetch`).
+    pub fn get(&self, i: usize) -> Result<Option<Scalar>> {
+        Scalar::stored(self.av.perl(), |out, error| {
+            // SAFETY: a live array of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_array_get(self.av.perl().raw(), self.av.raw(), i, out, error) }
+        })
+    }
+
+    /// Assigns a value to element `i`, perl's `$array[i] = value`.
+    pub fn set(&self, i: usize, value: impl Into<Value>) -> Result<()> {
+        let perl = self.av.perl();
+        let value = Scalar::new(perl, value);
+        contained(perl, |error| {
+            // SAFETY: a live array and a live scalar of this interpreter.
+            unsafe { ffi::perlxs_array_set(perl.raw(), self.av.raw(), i, value.raw(), error) }
+        })
+    }
+
+    /// Appends a value, a copy.
+    pub fn push(&self, value: impl Into<Value>) -> Result<()> {
+        let perl = self.av.perl();
+        let value = Scalar::new(perl, value);
+        contained(perl, |error| {
+            // SAFETY: a live array and a live scalar of this interpreter.
+            unsafe { ffi::perlxs_array_push(perl.raw(), self.av.raw(), value.raw(), error) }
+        })
+    }
+
+    /// Removes the last element and returns it, or `None` if there is none.
+    pub fn pop(&self) -> Result<Option<Scalar>> {
+        Scalar::stored(self.av.perl(), |out, error| {
+            // SAFETY: a live array of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_array_pop(self.av.perl().raw(), self.av.raw(), out, error) }
+        })
+    }
+
+    /// Removes all elements.
+    pub fn clear(&self) -> Result<()> {
+        clear(&self.av)
+    }
+
+    /// All elements, not copies; undef where there is none.
+    pub fn elements(&self) -> Result<Vec<Scalar>> {
+        collect(&self.av, ffi::ITEMS_ARRAY)
+    }
+}
+
+impl From<&Array> for Value {
+    /// A reference to the array.
+    fn from(array: &Array) -> Self {
+        Value::Scalar(array.av.reference())
+    }
+}
+
+/// A perl hash: a new one, or what [`Scalar::hash`] found behind a reference.
+///
+/// A key is any value, taken as a string, as in perl; strings of the same characters are the same
+/// key, whether of bytes or of text. A tied hash is asked by its methods: [`get`](Hash::get) finds
+/// an element for every key, which reads FETCH when it is read. Each function here returns `Err` if
+/// such a method, an overload method of a key, or a destructor that it runs, dies or exits; those
+/// that change the hash also if it refuses (Hash::Util).
+///
+/// To perl it goes as a reference: `Value::from(&hash)`.
+#[derive(Clone, Debug)]
+pub struct Hash {
+    hv: Scalar,
+}
+
+impl Hash {
+    pub(crate) fn from_hv(hv: Scalar) -> Self {
+        Hash { hv }
+    }
+
+    /// A new empty hash.
+    pub fn new(perl: Perl) -> Self {
+        // SAFETY: this thread's interpreter; the shim returns a new reference.
+        Hash::from_hv(unsafe { Scalar::from_owned(perl, ffi::perlxs_hash_new(perl.raw())) })
+    }
+
+    /// A new hash of these keys and values; a [`Value::Scalar`] is not copied. Of several values
+    /// with the same key the last one stays.
+    pub fn of<K: AsRef<str>, V: Into<Value>>(
+        perl: Perl,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let hash = Hash::new(perl);
+        for (key, value) in entries {
+            let (key, value) = (key.as_ref(), Scalar::new(perl, value).into_raw());
+            let (p, len) = (key.as_ptr().cast(), key.len());
+            // SAFETY: the hash that has just been made takes over the reference, and copies the key.
+            unsafe { ffi::perlxs_hash_put(perl.raw(), hash.hv.raw(), p, len, value) }
+        }
+        hash
+    }
+
+    fn key(&self, key: impl Into<Value>) -> Scalar {
+        Scalar::new(self.hv.perl(), key)
+    }
+
+    /// The value of this key: the scalar itself, not a copy. `None` if there is none
+    /// (perlapi: `hv_fetch_ent`).
+    ///
+    /// Returns `Err` for a key that a restricted hash does not allow, too.
+    pub fn get(&self, key: impl Into<Value>) -> Result<Option<Scalar>> {
+        let (perl, key) = (self.hv.perl(), self.key(key));
+        Scalar::stored(perl, |out, error| {
+            // SAFETY: a live hash and key of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_hash_get(perl.raw(), self.hv.raw(), key.raw(), out, error) }
+        })
+    }
+
+    /// Assigns a value to this key, perl's `$hash{key} = value`.
+    pub fn set(&self, key: impl Into<Value>, value: impl Into<Value>) -> Result<()> {
+        let (perl, key) = (self.hv.perl(), self.key(key));
+        let value = Scalar::new(perl, value);
+        contained(perl, |error| {
+            let (key, value) = (key.raw(), value.raw());
+            // SAFETY: a live hash and live scalars of this interpreter.
+            unsafe { ffi::perlxs_hash_set(perl.raw(), self.hv.raw(), key, value, error) }
+        })
+    }
+
+    /// Whether there is this key (perlfunc: `exists`).
+    pub fn contains(&self, key: impl Into<Value>) -> Result<bool> {
+        let (perl, key) = (self.hv.perl(), self.key(key));
+        let mut exists = 0;
+        contained(perl, |error| {
+            let (hash, key) = (self.hv.raw(), key.raw());
+            // SAFETY: a live hash and key of this interpreter; `exists` outlives the call.
+            unsafe { ffi::perlxs_hash_exists(perl.raw(), hash, key, &mut exists, error) }
+        })?;
+        Ok(exists != 0)
+    }
+
+    /// Removes this key and returns its value, or `None` if there is none.
+    pub fn delete(&self, key: impl Into<Value>) -> Result<Option<Scalar>> {
+        let (perl, key) = (self.hv.perl(), self.key(key));
+        Scalar::stored(perl, |out, error| {
+            // SAFETY: a live hash and key of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_hash_delete(perl.raw(), self.hv.raw(), key.raw(), out, error) }
+        })
+    }
+
+    /// Removes all keys.
+    pub fn clear(&self) -> Result<()> {
+        clear(&self.hv)
+    }
+
+    /// The keys, in perl's order. As perl's `keys`, this restarts the hash's `each`.
+    pub fn keys(&self) -> Result<Vec<Scalar>> {
+        collect(&self.hv, ffi::ITEMS_KEYS)
+    }
+
+    /// The keys as [text](Scalar::text), and the values, not copies, in perl's order. As perl's
+    /// `keys`, this restarts the hash's `each`.
+    pub fn entries(&self) -> Result<Vec<(String, Scalar)>> {
+        scalar::entries(collect(&self.hv, ffi::ITEMS_HASH)?)
+    }
+}
+
+impl From<&Hash> for Value {
+    /// A reference to the hash.
+    fn from(hash: &Hash) -> Self {
+        Value::Scalar(hash.hv.reference())
+    }
+}
+
+fn collect(aggregate: &Scalar, kind: c_int) -> Result<Vec<Scalar>> {
+    let perl = aggregate.perl();
+    let items = Scalar::stored(perl, |out, error| {
+        // SAFETY: a live array or hash of this interpreter; the places outlive the call.
+        unsafe { ffi::perlxs_collect(perl.raw(), aggregate.raw(), kind, out, error) }
+    })?;
+    Ok(items.map_or_else(Vec::new, |items| items.unpacked()))
+}
+
+fn clear(aggregate: &Scalar) -> Result<()> {
+    let perl = aggregate.perl();
+    contained(perl, |error| {
+        // SAFETY: a live array or hash of this interpreter.
+        unsafe { ffi::perlxs_clear(perl.raw(), aggregate.raw(), error) }
+    })
+}

@@ -1,0 +1,167 @@
+//! Objects that own a Rust value.
+
+#![allow(unsafe_code)]
+
+use std::any::{TypeId, type_name};
+use std::fmt;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use crate::frame::panic_text;
+use crate::{Error, Perl, Result, Scalar, Value, ffi};
+
+/// What the shim hangs on an object.
+#[repr(C)]
+struct Head {
+    raw: ffi::Payload,
+    type_id: TypeId,
+}
+
+#[repr(C)]
+struct Payload<T> {
+    head: Head,
+    value: T,
+}
+
+/// A perl object that owns a Rust value, which it derefs to.
+///
+/// To perl it is a hash, empty at first, blessed into a class; perl code may keep what it likes in
+/// it. The value is not in the hash: nothing that perl code does can reach, copy or forge it, and
+/// whatever becomes of the object (blessed into another class, its hash emptied), it stays.
+///
+/// The value is dropped once, when perl frees the object: after its DESTROY, if the class has one,
+/// whoever wrote that and however often it is called. An `Object` counts as a reference, so that
+/// the value outlives it, even if a callback meanwhile gives up all others. A panic in the value's
+/// drop becomes a warning, as a die in DESTROY does.
+///
+/// There is only a shared reference to the value: one that changes has a
+/// [`Cell`](std::cell::Cell) or [`RefCell`](std::cell::RefCell) inside. It must be [`Send`]: an
+/// interpreter may be freed by another thread than the one that it ran on. So it cannot hold a
+/// [`Scalar`]; those can be in the object's hash ([`Scalar::hash`]).
+///
+/// In a new ithread the copy of an object owns nothing, and [`Scalar::object`] says so. With
+/// `sub CLONE_SKIP { 1 }` in its class, perl makes it undef there (perlmod).
+///
+/// To perl it goes as a reference: `Value::from(&object)`.
+pub struct Object<T> {
+    referent: Scalar,
+    value: NonNull<T>,
+}
+
+/// Drops the payload of an object that perl frees; no panic leaves it.
+unsafe extern "C" fn drop_payload<T>(
+    interp: *mut ffi::Interp,
+    payload: *mut ffi::Payload,
+) -> *mut ffi::Sv {
+    // SAFETY: the shim gives back what `Object::new` gave to it, once.
+    let payload = unsafe { Box::from_raw(payload.cast::<Payload<T>>()) };
+    match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        Ok(()) => ptr::null_mut(),
+        Err(panic) => Scalar::new(Perl::from_raw(interp), panic_text(&*panic)).into_raw(),
+    }
+}
+
+impl<T: Send + 'static> Object<T> {
+    /// A new object of `class`, the name of a class: in a constructor the first argument, so that
+    /// it is a subclass where one is asked for.
+    ///
+    /// Returns `Err`, and drops the value, if `class` names none: undef, an empty string, a
+    /// reference; if it is a class of `use feature 'class'`; if a tie or an overload method dies or
+    /// exits.
+    pub fn new(perl: Perl, class: impl Into<Value>, value: T) -> Result<Self> {
+        let class = Scalar::new(perl, class);
+        let mut payload = Box::new(Payload {
+            head: Head {
+                raw: ffi::Payload {
+                    drop: drop_payload::<T>,
+                },
+                type_id: TypeId::of::<T>(),
+            },
+            value,
+        });
+        let raw = (&raw mut *payload).cast();
+        let referent = Scalar::stored(perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_object_new(perl.raw(), class.raw(), raw, out, error) }
+        })?
+        .expect("an object");
+        // perl owns it now
+        let payload = Box::leak(payload);
+        Ok(Object {
+            referent,
+            value: NonNull::from(&mut payload.value),
+        })
+    }
+}
+
+impl Scalar {
+    /// The object that this refers to, with the value of type `T` that [`Object::new`] gave it.
+    ///
+    /// Returns `Err` with a message to croak with if it is something else, or owns a value of
+    /// another type, or is the copy in a new thread, which owns none; and if a tie method dies or
+    /// exits.
+    pub fn object<T: Send + 'static>(&self) -> Result<Object<T>> {
+        let perl = self.perl();
+        let mut payload: *mut ffi::Payload = ptr::null_mut();
+        let referent = Scalar::stored(perl, |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_object_payload(perl.raw(), self.raw(), out, &mut payload, error) }
+        })?;
+        let Some(referent) = referent else {
+            return Err(self.is_no_object::<T>());
+        };
+        if payload.is_null() {
+            let what = self.describe();
+            return Err(Error::croak(format!(
+                "{what} holds nothing in this thread, as it was made in another"
+            )));
+        }
+        // SAFETY: what `new` has made, alive with its object, which `referent` keeps.
+        unsafe {
+            if (*payload.cast::<Head>()).type_id != TypeId::of::<T>() {
+                return Err(self.is_no_object::<T>());
+            }
+            let value = NonNull::new_unchecked(&raw mut (*payload.cast::<Payload<T>>()).value);
+            Ok(Object { referent, value })
+        }
+    }
+
+    #[cold]
+    fn is_no_object<T>(&self) -> Error {
+        let what = self.describe();
+        Error::croak(format!("{what} holds no {}", type_name::<T>()))
+    }
+}
+
+impl<T> Deref for Object<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: perl drops it when it frees the object, of which `referent` is a reference.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T> Clone for Object<T> {
+    /// Another reference to the same object.
+    fn clone(&self) -> Self {
+        Object {
+            referent: self.referent.clone(),
+            value: self.value,
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Object<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Object").field(&**self).finish()
+    }
+}
+
+impl<T> From<&Object<T>> for Value {
+    /// A reference to the object.
+    fn from(object: &Object<T>) -> Self {
+        Value::Scalar(object.referent.reference())
+    }
+}
