@@ -392,12 +392,15 @@ static void S_dec(pTHX_ void *sv)
 }
 
 /* What a destructor throws cannot be told to a Rust drop: a die is lost, as perl loses it;
- * an exit is passed on by S_entry. */
+ * an exit is passed on by S_entry. While perl is leaving no destructor may run: it does that with
+ * its own temporaries, as soon as it has left. */
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
     if (SvREFCNT(sv) > 1 || !(SvROK(sv) || SvTYPE(sv) >= SVt_PVMG))
         SvREFCNT_dec_NN(sv);
+    else if (S_leaving)
+        sv_2mortal(sv);
     else {
         SV *error;
 
@@ -422,6 +425,12 @@ int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
     return sv == &PL_sv_undef;
+}
+
+size_t perlxs_sv_count(perlxs_interp *interp)
+{
+    dINTERP;
+    return (size_t)PL_sv_count;
 }
 
 struct assignable {

@@ -104,6 +104,7 @@ void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
 SV *perlxs_list_new(perlxs_interp *interp);
 void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
+size_t perlxs_sv_count(perlxs_interp *interp);
 /* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
  * tells. */
 int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error);

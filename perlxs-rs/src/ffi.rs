@@ -178,6 +178,7 @@ unsafe extern "C" {
     pub fn perlxs_list_new(interp: *mut Interp) -> *mut Sv;
     pub fn perlxs_list_push(interp: *mut Interp, list: *mut Sv, owned: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
+    pub fn perlxs_sv_count(interp: *mut Interp) -> usize;
     pub fn perlxs_sv_assignable(
         interp: *mut Interp,
         sv: *mut Sv,

@@ -474,6 +474,15 @@ impl Scalar {
     }
 }
 
+impl Perl {
+    /// How many scalars, arrays, hashes and so on perl holds now: for tests that look for leaks
+    /// (`PL_sv_count`).
+    pub fn sv_count(self) -> usize {
+        // SAFETY: this thread's interpreter.
+        unsafe { ffi::perlxs_sv_count(self.raw()) }
+    }
+}
+
 /// The text of the keys, and the values, from the shim's list of both in turn.
 pub(crate) fn entries(items: Vec<Scalar>) -> Result<Vec<(String, Scalar)>> {
     items

@@ -5,26 +5,45 @@
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicI64, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 
 use perlxs::{
-    Call, Code, Constant, Context, Error, Module, Number, Result, Scalar, Shared, Start, Value,
-    Xsub,
+    Array, Call, Code, Constant, Context, Error, Module, Number, Result, Scalar, Shared, Start,
+    Value, Xsub,
 };
+
+mod data;
+mod objects;
 
 static DROPPED: AtomicI64 = AtomicI64::new(0);
 
 /// Something whose drop must neither be skipped nor doubled.
 struct Counted;
 
+static REPORTED: AtomicBool = AtomicBool::new(false);
+
 impl Drop for Counted {
     fn drop(&mut self) {
-        DROPPED.fetch_add(1, Ordering::SeqCst);
+        let dropped = DROPPED.fetch_add(1, Ordering::SeqCst) + 1;
+        if REPORTED.load(Ordering::SeqCst) {
+            println!("dropped {dropped}");
+        }
     }
+}
+
+/// `report_drops()`: from now on each drop is printed; for those that nobody is there to ask for.
+fn report_drops(_: &Call<'_>) -> Result<Value> {
+    REPORTED.store(true, Ordering::SeqCst);
+    Ok(().into())
 }
 
 fn dropped(_: &Call<'_>) -> Result<Value> {
     Ok(DROPPED.load(Ordering::SeqCst).into())
+}
+
+/// `sv_count()`: how many scalars and the like there are.
+fn sv_count(call: &Call<'_>) -> Result<Value> {
+    Ok(call.perl().sv_count().into())
 }
 
 fn number(call: &Call<'_>) -> Result<Value> {
@@ -163,7 +182,7 @@ fn code(call: &Call<'_>, i: usize) -> Result<Code> {
 }
 
 fn args(call: &Call<'_>, from: usize) -> Vec<Scalar> {
-    (from..call.len()).map(|i| call.arg(i)).collect()
+    call.args().skip(from).collect()
 }
 
 /// `call($code, @args)`: what it returns; what it throws goes on.
@@ -281,7 +300,7 @@ fn stop(_: &Call<'_>) -> Result<Value> {
 }
 
 macro_rules! xsubs {
-    ($($static:ident $name:literal ($params:literal, $min:expr, $max:expr) $body:ident;)*) => {
+    ($($static:ident $name:literal ($params:literal, $min:expr, $max:expr) $body:path;)*) => {
         $(static $static: Xsub = Xsub::new($name, $params, $min, $max, $body);)*
         // quick, since it never comes back to give up what it holds
         static STOP: Xsub = Xsub::new(c"PerlXS::Test::stop", c"", 0, Some(0), stop).quick();
@@ -291,6 +310,8 @@ macro_rules! xsubs {
 
 xsubs! {
     DROPS c"PerlXS::Test::dropped" (c"", 0, Some(0)) dropped;
+    SV_COUNT c"PerlXS::Test::sv_count" (c"", 0, Some(0)) sv_count;
+    REPORT_DROPS c"PerlXS::Test::report_drops" (c"", 0, Some(0)) report_drops;
     NUMBER c"PerlXS::Test::number" (c"sv", 1, Some(1)) number;
     BYTES c"PerlXS::Test::bytes" (c"sv", 1, Some(1)) bytes;
     TEXT c"PerlXS::Test::text" (c"sv", 1, Some(1)) text;
@@ -315,6 +336,25 @@ xsubs! {
     PANICS c"PerlXS::Test::panics" (c"text", 1, Some(1)) panics;
     CROAKS c"PerlXS::Test::croaks" (c"text", 1, Some(1)) croaks;
     COUNT c"PerlXS::Test::count" (c"...", 0, None) count;
+    ARRAY c"PerlXS::Test::array" (c"ref, index, function, ...", 3, None) data::array_do;
+    HASH c"PerlXS::Test::hash" (c"ref, key, function, value = undef", 3, Some(4)) data::hash_do;
+    NEW_ARRAY c"PerlXS::Test::new_array" (c"...", 0, None) data::new_array;
+    NEW_HASH c"PerlXS::Test::new_hash" (c"...", 0, None) data::new_hash;
+    NESTED c"PerlXS::Test::nested" (c"", 0, Some(0)) data::nested;
+    ELEMENTS c"PerlXS::Test::elements" (c"ref", 1, Some(1)) data::elements;
+    ENTRIES c"PerlXS::Test::entries" (c"ref", 1, Some(1)) data::entries;
+    REFERENT c"PerlXS::Test::referent" (c"ref, value", 2, Some(2)) data::referent;
+    DEREF c"PerlXS::Test::deref" (c"ref", 1, Some(1)) data::deref;
+    REFERENCE c"PerlXS::Test::reference" (c"sv", 1, Some(1)) data::reference;
+    ASK c"PerlXS::Test::ask" (c"sv", 1, Some(1)) data::ask;
+    CALL_LIST c"PerlXS::Test::call_list" (c"code, ...", 1, None) data::call_list;
+    METHOD c"PerlXS::Test::method" (c"invocant, name, ...", 2, None) data::method;
+    CODEREF c"PerlXS::Test::coderef" (c"code", 1, Some(1)) data::coderef;
+    OPTIONAL c"PerlXS::Test::optional" (c"first, second, ...", 1, None) data::optional;
+    OBJECT_NEW c"PerlXS::Test::Counter::new" (c"class, ...", 1, Some(3)) objects::new;
+    OBJECT_ADD c"PerlXS::Test::Counter::add" (c"self, n", 2, Some(2)) objects::add;
+    OBJECT_WITH c"PerlXS::Test::Counter::with" (c"self, code", 2, Some(2)) objects::with;
+    OBJECT_ME c"PerlXS::Test::Counter::me" (c"self", 1, Some(1)) objects::me;
     GUEST_XSUB c"PerlXS::Test::guest" (c"code", 1, Some(1)) guest;
 }
 
@@ -324,6 +364,10 @@ fn module() -> Module {
     Module::new(c"PerlXS::Test", c"0.01", XSUBS).constants([
         Constant::new("SEVEN", 7),
         Constant::new("HIGHEST", u64::MAX),
+        Constant::of("LEAST", |_| i64::MIN.into()),
+        Constant::of("EURO", |_| "\u{20ac}".into()),
+        Constant::of("NOTHING", |_| ().into()),
+        Constant::of("PRIMES", |perl| (&Array::of(perl, [2, 3, 5])).into()),
     ])
 }
 

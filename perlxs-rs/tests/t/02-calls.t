@@ -13,9 +13,6 @@ package Loading { our $AUTOLOAD; sub AUTOLOAD { return "autoloaded $AUTOLOAD" } 
 
 package main;
 
-# Runs the code and tells how many Rust values it dropped.
-sub drops (&) { my $before = dropped(); $_[0]->(); return dropped() - $before }
-
 sub named { return "named @_" }
 sub undefined;
 

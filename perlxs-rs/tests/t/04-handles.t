@@ -16,8 +16,6 @@ package Tied { our $read = 0; sub TIESCALAR { bless \(my $x = $_[1]) } sub FETCH
 
 package main;
 
-sub drops (&) { my $before = dropped(); $_[0]->(); return dropped() - $before }
-
 # ---- handles ----
 
 pipe my $read, my $write or die $!;

@@ -22,8 +22,21 @@ sub import {
     my $package = shift;
     alarm 120;
     no strict 'refs';
-    *{ caller() . "::$_" } = \&{$_} for qw(child_perl), @_;
+    *{ caller() . "::$_" } = \&{$_} for qw(child_perl drops leaks), @_;
     return;
+}
+
+# How many Rust values the code drops, and how many scalars it leaves behind in many runs.
+sub drops (&) { my $before = dropped(); $_[0]->(); return dropped() - $before }
+
+sub leaks (&) {
+    my ($code) = @_;
+    my $runs = 50;
+    $code->() for 1 .. 3;
+    my $before = sv_count();
+    $code->() for 1 .. $runs;
+    my $left = sv_count() - $before;
+    return $left < $runs ? 0 : $left;
 }
 
 # Runs a program in a perl of its own, with the extension loaded. Returns its output, both

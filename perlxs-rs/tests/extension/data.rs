@@ -1,0 +1,203 @@
+//! Arrays, hashes, references, and calls that return lists.
+
+use perlxs::{Array, Call, Error, Hash, Result, Scalar, Value};
+
+use crate::{Counted, code};
+
+fn array(call: &Call<'_>) -> Result<Array> {
+    let sv = call.arg(0);
+    sv.array()?
+        .ok_or_else(|| Error::croak(format!("not an array: {}", sv.describe())))
+}
+
+fn hash(call: &Call<'_>) -> Result<Hash> {
+    let sv = call.arg(0);
+    sv.hash()?
+        .ok_or_else(|| Error::croak(format!("not a hash: {}", sv.describe())))
+}
+
+fn index(call: &Call<'_>) -> Result<usize> {
+    let index = call.arg(1).number()?.integer();
+    Ok(index.and_then(|i| i.try_into().ok()).unwrap_or(usize::MAX))
+}
+
+/// One value, or an empty list.
+fn some(value: Option<Scalar>) -> Value {
+    Value::list(value)
+}
+
+/// `array($ref, $function, ...)`
+pub fn array_do(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let array = array(call)?;
+    let function = call.arg(2).text()?.unwrap_or_default();
+    Ok(match function.as_str() {
+        "len" => array.len()?.into(),
+        "is_empty" => array.is_empty()?.into(),
+        "get" => some(array.get(index(call)?)?),
+        "set" => array.set(index(call)?, call.arg(3))?.into(),
+        "push" => {
+            for value in call.args().skip(3) {
+                array.push(value)?;
+            }
+            Value::Undef
+        }
+        "pop" => some(array.pop()?),
+        "clear" => array.clear()?.into(),
+        "elements" => Value::list(array.elements()?),
+        "reference" => (&array).into(),
+        other => return Err(Error::croak(format!("no function {other}"))),
+    })
+}
+
+/// `hash($ref, $key, $function, $value)`
+pub fn hash_do(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let hash = hash(call)?;
+    let key = call.arg(1);
+    let function = call.arg(2).text()?.unwrap_or_default();
+    Ok(match function.as_str() {
+        "get" => some(hash.get(key)?),
+        "set" => hash.set(key, call.arg(3))?.into(),
+        "contains" => hash.contains(key)?.into(),
+        "delete" => some(hash.delete(key)?),
+        "clear" => hash.clear()?.into(),
+        "keys" => Value::list(hash.keys()?),
+        "entries" => pairs(hash.entries()?),
+        "reference" => (&hash).into(),
+        // by what Rust has, not by the caller's scalar
+        "get text" => some(hash.get(key.text()?.unwrap_or_default())?),
+        "get bytes" => some(hash.get(key.bytes()?.unwrap_or_default())?),
+        "get int" => some(hash.get(key.number()?.integer().unwrap_or(0) as i64)?),
+        other => return Err(Error::croak(format!("no function {other}"))),
+    })
+}
+
+fn pairs(entries: Vec<(String, Scalar)>) -> Value {
+    let pairs = entries.into_iter();
+    Value::List(pairs.flat_map(|(k, v)| [k.into(), v.into()]).collect())
+}
+
+/// `new_array(@values)`
+pub fn new_array(call: &Call<'_>) -> Result<Value> {
+    Ok((&Array::of(call.perl(), call.args())).into())
+}
+
+/// `new_hash(%entries)`
+pub fn new_hash(call: &Call<'_>) -> Result<Value> {
+    let args: Vec<_> = call.args().collect();
+    let mut entries = Vec::new();
+    for pair in args.chunks_exact(2) {
+        entries.push((pair[0].text()?.unwrap_or_default(), &pair[1]));
+    }
+    Ok((&Hash::of(call.perl(), entries)).into())
+}
+
+/// `nested()`: arrays and hashes in each other.
+pub fn nested(call: &Call<'_>) -> Result<Value> {
+    let perl = call.perl();
+    let list = Array::new(perl);
+    for i in 1..=2 {
+        let entry = Hash::new(perl);
+        entry.set("n", i)?;
+        entry.set("list", &Array::of(perl, vec![i; 2]))?;
+        list.push(&entry)?;
+    }
+    let answer = Hash::of(
+        perl,
+        [
+            ("list", Value::from(&list)),
+            ("true", true.into()),
+            ("none", None::<i32>.into()),
+            ("bytes", [0xe9u8, 0][..].into()),
+        ],
+    );
+    answer.set("self", Value::from("text"))?;
+    Ok((&answer).into())
+}
+
+pub fn elements(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(match call.arg(0).elements()? {
+        Some(elements) => Value::list(elements),
+        None => "none".into(),
+    })
+}
+
+pub fn entries(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(match call.arg(0).entries()? {
+        Some(entries) => pairs(entries),
+        None => "none".into(),
+    })
+}
+
+/// `referent($ref, $value)`: sets what the reference refers to.
+pub fn referent(call: &Call<'_>) -> Result<Value> {
+    match call.arg(0).referent() {
+        Some(sv) => sv.set(call.arg(1))?,
+        None => return Ok(false.into()),
+    }
+    Ok(true.into())
+}
+
+/// `deref($ref)`: the scalar that it refers to, or an empty list.
+pub fn deref(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    Ok(some(call.arg(0).scalar()?))
+}
+
+pub fn reference(call: &Call<'_>) -> Result<Value> {
+    Ok(call.arg(0).reference().into())
+}
+
+/// `ask($sv)`: what it refers to, its class, whether it is defined, and true.
+pub fn ask(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let sv = call.arg(0);
+    Ok(Value::List(vec![
+        sv.kind()?.map(|kind| format!("{kind:?}")).into(),
+        sv.class()?.into(),
+        sv.is_defined()?.into(),
+        sv.is_true()?.into(),
+    ]))
+}
+
+/// `call_list($code, @args)`
+pub fn call_list(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let args: Vec<_> = call.args().skip(1).collect();
+    Ok(Value::list(code(call, 0)?.call_list(&args)?))
+}
+
+/// `method($invocant, $name, @args)`: in the caller's context.
+pub fn method(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let name = call.arg(1).text()?.unwrap_or_default();
+    let args: Vec<_> = call.args().skip(2).collect();
+    let invocant = call.arg(0);
+    Ok(match call.context() {
+        perlxs::Context::List => Value::list(invocant.call_method_list(&name, &args)?),
+        _ => invocant.call_method(&name, &args)?.into(),
+    })
+}
+
+/// `coderef($code)`: a reference to the code that this is.
+pub fn coderef(call: &Call<'_>) -> Result<Value> {
+    Ok((&code(call, 0)?).into())
+}
+
+/// `optional($first, $second = 'default', @rest)`
+pub fn optional(call: &Call<'_>) -> Result<Value> {
+    let second = match call.get(1) {
+        Some(sv) => sv.text()?.unwrap_or_else(|| "undef".into()),
+        None => "default".into(),
+    };
+    let rest: Vec<_> = call
+        .args()
+        .skip(2)
+        .map(|sv| sv.text())
+        .collect::<Result<_>>()?;
+    let rest: Vec<_> = rest.into_iter().flatten().collect();
+    Ok(format!("{second} [{}] of {}", rest.join(" "), call.args().len()).into())
+}
