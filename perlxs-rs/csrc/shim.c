@@ -575,7 +575,7 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **err
 
         if (form == PERLXS_STRING_UTF8)
             sv_utf8_upgrade(copy);
-        if (form == PERLXS_STRING_UTF8 || sv_utf8_downgrade(copy, TRUE)) {
+        if (form != PERLXS_STRING_BYTES || sv_utf8_downgrade(copy, TRUE)) {
             *out = copy;
             return PERLXS_OK;
         }

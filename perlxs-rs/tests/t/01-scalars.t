@@ -157,6 +157,23 @@ is text("\x{d800}"), "\x{fffd}" x 3, 'a surrogate is replaced';
     is file_name($_), undef, 'no name: ' . describe($_) for undef, \1, [], *STDOUT, \*STDOUT, sub { }, bless([], 'Some');
     is file_name(bless [ [] ], 'Str'), undef, 'nor an object that says that it is one of these';
 }
+{
+    no warnings;
+    is text("a\x{110000}b"), 'a' . "\x{fffd}" x 4 . 'b', 'so is what Unicode has no room for';
+    is text("a\x{fffe}\x{10ffff}"), "a\x{fffe}\x{10ffff}", 'not what it has';
+    # flagged by hand: no characters at all
+    require Encode;
+    my $broken = "a\xffb";
+    Encode::_utf8_on($broken);
+    is text($broken), "a\x{fffd}b", 'what is not UTF-8 though it says so is replaced';
+    ok !eval { bytes($broken); 1 }, 'and is no string of bytes';
+    like $@, qr/^Wide character/, 'it says so';
+    is leaks { text($broken); eval { bytes($broken) }; text("\xe9"); bytes("\x{e9}\0") }, 0, 'nothing is left behind';
+}
+is bytes("a\0b\xff"), "a\0b\xff", 'NUL and the last byte';
+is bytes(''), '', 'no bytes';
+is bytes(17), '17', 'a number as bytes';
+is text(1.5), '1.5', 'and as text';
 
 is give('undef'), undef, 'undef out';
 is give('int'),   -9223372036854775808, 'the least integer out';
