@@ -140,7 +140,7 @@ impl Hash {
         for (key, value) in entries {
             let (key, value) = (key.as_ref(), Scalar::new(perl, value).into_raw());
             let (p, len) = (key.as_ptr().cast(), key.len());
-            // SAFETY: the hash that has just been made takes over the reference, and copies the key.
+            // SAFETY: the hash that has just been made takes the reference, and copies the key.
             unsafe { ffi::perlxs_hash_put(perl.raw(), hash.hv.raw(), p, len, value) }
         }
         hash

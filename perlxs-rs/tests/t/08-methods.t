@@ -27,16 +27,16 @@ is_deeply [ call_list(\&list, 1, 2) ], [ 1, 2 ], 'an XSUB';
 is_deeply [ map { call_list(sub { ($_) x 2 }) } 1, 2 ], [ 1, 1, 2, 2 ], 'in a map';
 {
     our @array = (1, 2);
-    my @got = call_list(sub :lvalue { @array });
+    my @got = call_list(sub : lvalue { @array });
     $_ = 'changed' for @got;
     is_deeply \@array, [ 1, 2 ], 'copies';
     tie my $tied, 'Magic', 'fetched';
     tie my $deep, 'Magic', sub { my @stack = call_list(sub { 1 .. 1000 }); return scalar @stack };
     $Magic::fetched = 0;
-    is_deeply [ call_list(sub :lvalue { ($tied, $deep) }) ], [ 'fetched', 1000 ], 'magic, which may move the stack';
+    is_deeply [ call_list(sub : lvalue { ($tied, $deep) }) ], [ 'fetched', 1000 ], 'magic, which may move the stack';
     is $Magic::fetched, 2, 'is read once';
     tie my $dying, 'Magic', sub { die "no value\n" };
-    is drops { eval { call_list(sub :lvalue { ($tied, $dying) }) } }, 1, 'a value that dies: dropped';
+    is drops { eval { call_list(sub : lvalue { ($tied, $dying) }) } }, 1, 'a value that dies: dropped';
     is $@, "no value\n", 'is heard';
 }
 is drops { eval { call_list(sub { die "a\n" }) } }, 1, 'a callback that dies: dropped';
