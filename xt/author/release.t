@@ -18,6 +18,7 @@ my ($minor) = $version =~ /^0\.(\d{3})$/;
 ok $minor, "version $version: three digits after the point" or BAIL_OUT('what version is that?');
 like slurp("$top/Cargo.toml"), qr/^version = "0\.$minor\.0"$/m, "Cargo.toml's";
 like slurp("$top/Cargo.lock"), qr/^name = "linux-clone"\nversion = "0\.$minor\.0"$/m, "Cargo.lock's";
+is(MM->parse_version("$top/lib/Linux/Clone/Child.pm"), $version, "Linux::Clone::Child's");
 like slurp("$top/lib/Linux/Clone.pm"), qr/^=head1 VERSION\n\nThis is the manual of version \Q$version\E\.$/m, "the manual's";
 
 # ---- Changes, as CPAN::Changes::Spec has it ----
