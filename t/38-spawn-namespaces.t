@@ -257,7 +257,7 @@ SKIP: {
     is told(sub {
         system('mount', '--make-rshared', '/') == 0 or return 'make-rshared failed';
         my $before = slurp('/proc/self/mountinfo');
-        $before =~ / \/ \/ .* shared:/ or return "not shared: $before";
+        $before =~ m{ / \S+ shared:} or return "not shared: $before";
         my $inner = told(sub { system('mount', '-t', 'tmpfs', 'none', "$dir/mount") == 0 ? 'mounted' : 'failed' }, flags => Linux::Clone::NEWNS);
         $inner . (slurp('/proc/self/mountinfo') eq $before ? ' unseen' : ' seen');
     }, @user, flags => Linux::Clone::NEWNS), 'mounted unseen', 'though / is shared';

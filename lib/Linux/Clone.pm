@@ -80,7 +80,7 @@ for a process that already runs. Together they are what containers are made
 of: see namespaces(7). With them come the system calls that go on from there:
 L</setns> joins a namespace, L</pivot_root> changes the root file system,
 L</configure_loopback> makes a new network usable, and L</kcmp> tells what two
-processes share.
+processes share. And L</spawn> does the whole job in one call.
 
 What differs from C is the child. It does not come back from the call, as it
 does from perl's C<fork>: it calls a coderef on a stack of its own and ends

@@ -1466,7 +1466,7 @@ static int S_payload_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *params)
 /* Its address is the mark that perl code cannot put on anything. */
 static const MGVTBL S_payload = {NULL, NULL, NULL, NULL, S_payload_free, NULL, S_payload_dup, NULL};
 
-struct object {
+struct new_object {
     SV *class_name;
     perlxs_payload *payload;
     SV **out;
@@ -1474,7 +1474,7 @@ struct object {
 
 static void S_object_new(pTHX_ void *arg)
 {
-    struct object *const o = (struct object *)arg;
+    struct new_object *const o = (struct new_object *)arg;
     SV *const name = o->class_name;
     SV *object;
     SV *ref;
@@ -1500,7 +1500,7 @@ int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *pay
                       SV **error)
 {
     dINTERP;
-    struct object o;
+    struct new_object o;
 
     o.class_name = class_name;
     o.payload = payload;
