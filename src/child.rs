@@ -58,7 +58,7 @@ struct Birth<'a, 'c> {
     call: &'a Call<'c>,
     request: &'a CloneRequest,
     errno: c_int,
-    parent_id: Option<pid_t>,
+    parent_id: pid_t,
     /// Where to write the thread id that the C library keeps, if the kernel does not.
     tid: Option<NonNull<pid_t>>,
     /// Where to say that the C library's locks are free, and how often to look at that.
@@ -72,17 +72,11 @@ struct Guest<'a, 'c> {
     shared: &'a Shared<'a, 'c>,
     request: &'a CloneRequest,
     errno: c_int,
-    parent_id: Option<pid_t>,
+    parent_id: pid_t,
     stack_limit: *const c_void,
 }
 
 impl CloneRequest {
-    /// The caller's process id, where the child may take it for its own: clone(3) tells the C
-    /// library that there is another, clone3(2) does not.
-    fn parent_id(&self) -> Option<pid_t> {
-        matches!(self.system_call, SystemCall::Clone3 { .. }).then(sys::getpid)
-    }
-
     /// What perl code assigns in the child for CHILD_SETTID.
     fn child_assigns(&self) -> Option<(&Scalar, i64)> {
         match &self.ctid {
@@ -140,7 +134,7 @@ pub(crate) fn start(
         call,
         request,
         errno,
-        parent_id: request.parent_id(),
+        parent_id: sys::getpid(),
         tid: None,
         locks: None,
         prepare,
@@ -218,7 +212,7 @@ fn start_guest(
             shared,
             request,
             errno,
-            parent_id: request.parent_id(),
+            parent_id: sys::getpid(),
             stack_limit: stack.limit(),
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
@@ -321,9 +315,7 @@ extern "C" fn born_copy(birth: *mut c_void) -> c_int {
         if birth.request.tls.is_some() {
             ChildStack::forget_kept();
         }
-        if let Some(parent) = birth.parent_id {
-            sys::forget_parent_id(parent, sys::getpid());
-        }
+        sys::forget_parent_id(birth.parent_id, sys::getpid());
         if let Some(tid) = birth.tid {
             // SAFETY: the C library's own word, in our copy.
             unsafe { tid.write(sys::gettid()) };
@@ -360,10 +352,8 @@ extern "C" fn born_guest(guest: *mut c_void) -> c_int {
     let guest = unsafe { &*guest.cast::<Guest<'_, '_>>() };
     let flags = guest.request.flags;
     let status = catch_unwind(AssertUnwindSafe(|| {
-        if let Some(parent) = guest.parent_id {
-            // the struct is the parent's: so nobody's id, until it wakes
-            sys::forget_parent_id(parent, -1);
-        }
+        // the struct is the parent's: so nobody's id, until it wakes
+        sys::forget_parent_id(guest.parent_id, -1);
         let start = Start {
             errno: guest.errno,
             assign: guest.request.child_assigns(),

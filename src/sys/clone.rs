@@ -6,9 +6,9 @@ use std::ptr::{self, NonNull};
 
 use libc::{c_int, c_ulong, c_void, pid_t};
 
+use super::gettid;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-use super::exit_now;
-use super::{gettid, last_error};
+use super::{errno, exit_now, last_error};
 use crate::error::Error;
 
 /// clone(2): starts a process that calls `entry(arg)` on the stack below `stack_top` and ends
@@ -28,11 +28,72 @@ pub(crate) unsafe fn clone(
     tls: *mut c_void,
     child_tid: *mut c_int,
 ) -> Result<pid_t, Error> {
-    // SAFETY: as the caller says; the pointers of unused arguments are null.
-    let pid = unsafe { libc::clone(entry, stack_top, flags, arg, parent_tid, tls, child_tid) };
-    match pid {
-        -1 => Err(last_error()),
-        pid => Ok(pid),
+    let outcome: isize;
+    // Not clone(3) where we can do without it: before glibc 2.25 it writes into the C library's
+    // struct of the calling thread, for a child that shares memory, and whoever joins the thread
+    // meanwhile takes it for ended.
+    // SAFETY: as the caller says; the pointers of unused arguments are null. The child starts
+    // behind the system call, with all registers as they were but the result and the stack
+    // pointer; it calls `entry` and never comes here.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp", // the outermost frame
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone as isize => outcome,
+            in("rdi") flags as u32 as usize,
+            in("rsi") stack_top,
+            in("rdx") parent_tid,
+            in("r10") child_tid,
+            in("r8") tls,
+            in("r12") arg,
+            in("r13") entry,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr", // the outermost frame
+            "mov x30, xzr",
+            "mov x0, x20",
+            "blr x21",
+            "brk #1",
+            "2:",
+            in("x8") libc::SYS_clone,
+            inlateout("x0") flags as u32 as usize => outcome,
+            in("x1") stack_top,
+            in("x2") parent_tid,
+            in("x3") tls,
+            in("x4") child_tid,
+            in("x20") arg,
+            in("x21") entry,
+            lateout("x30") _,
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // SAFETY: as above.
+        outcome = unsafe {
+            match libc::clone(entry, stack_top, flags, arg, parent_tid, tls, child_tid) {
+                -1 => -(errno() as isize),
+                pid => pid as isize,
+            }
+        };
+    }
+    match outcome {
+        pid @ 0.. => Ok(pid as pid_t),
+        error => Err(Error::Errno(-error as c_int)),
     }
 }
 
