@@ -15,6 +15,54 @@ use crate::{Perl, Result, Scalar, Value, ffi};
 /// it runs, dies or exits; those that change the array also if it is read-only.
 ///
 /// To perl it goes as a reference: `Value::from(&array)`.
+///
+/// ```
+/// # use perlxs::*;
+/// fn array(call: &Call<'_>) -> Result<Array> {
+///     let array = call.arg(0).array()?;
+///     array.ok_or_else(|| Error::croak("this needs an array"))
+/// }
+///
+/// /// `rotate(\@array)`: moves its last element to the front of a new array.
+/// fn rotate(call: &Call<'_>) -> Result<Value> {
+///     let old = array(call)?;
+///     let new = Array::new(call.perl());
+///     if let Some(last) = old.pop()? {
+///         new.push(last)?;
+///         for element in old.elements()? {
+///             new.push(element)?;
+///         }
+///         old.clear()?;
+///     }
+///     Ok((&new).into())
+/// }
+///
+/// /// `double(\@array)`: each of its elements, in place; returns how many there are.
+/// fn double(call: &Call<'_>) -> Result<Value> {
+///     let array = array(call)?;
+///     if array.is_empty()? {
+///         return Err(Error::croak("an empty array"));
+///     }
+///     for i in 0..array.len()? {
+///         let number = array.get(i)?.map_or(Ok(Number::Undef), |element| element.number())?;
+///         array.set(i, number.integer().unwrap_or(0) as i64 * 2)?;
+///     }
+///     Ok(array.len()?.into())
+/// }
+///
+/// fn primes(call: &Call<'_>) -> Result<Value> {
+///     Ok((&Array::of(call.perl(), [2, 3, 5])).into())
+/// }
+/// ```
+/// ```perl
+/// rotate([1, 2, 3]);              # [3, 1, 2]
+/// my @numbers = (1, undef, 7);
+/// double(\@numbers);              # 3
+/// @numbers;                       # 2, 0, 14
+/// double([]);                     # dies: an empty array
+/// double({});                     # dies: this needs an array
+/// primes();                       # [2, 3, 5]
+/// ```
 #[derive(Clone, Debug)]
 pub struct Array {
     av: Scalar,
@@ -26,16 +74,22 @@ impl Array {
     }
 
     /// A new empty array.
+    ///
+    /// Example: [`Array`].
     pub fn new(perl: Perl) -> Self {
         Array::from_av(Scalar::list(perl, []))
     }
 
     /// A new array of these values; a [`Value::Scalar`] is not copied.
+    ///
+    /// Example: [`Array`].
     pub fn of<V: Into<Value>>(perl: Perl, values: impl IntoIterator<Item = V>) -> Self {
         Array::from_av(Scalar::list(perl, values.into_iter().map(Into::into)))
     }
 
     /// The number of elements.
+    ///
+    /// Example: [`Array`].
     pub fn len(&self) -> Result<usize> {
         let mut len = 0;
         contained(self.av.perl(), |error| {
@@ -46,12 +100,16 @@ impl Array {
     }
 
     /// Whether there are no elements.
+    ///
+    /// Example: [`Array`].
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
     }
 
     /// Element `i`, counted from 0: the scalar itself, not a copy. `None` if there is none
     /// (perlapi: `av_fetch`).
+    ///
+    /// Example: [`Array`].
     pub fn get(&self, i: usize) -> Result<Option<Scalar>> {
         Scalar::stored(self.av.perl(), |out, error| {
             // SAFETY: a live array of this interpreter; the places outlive the call.
@@ -60,6 +118,8 @@ impl Array {
     }
 
     /// Assigns a value to element `i`, perl's `$array[i] = value`.
+    ///
+    /// Example: [`Array`].
     pub fn set(&self, i: usize, value: impl Into<Value>) -> Result<()> {
         let perl = self.av.perl();
         let value = Scalar::new(perl, value);
@@ -70,6 +130,8 @@ impl Array {
     }
 
     /// Appends a value, a copy.
+    ///
+    /// Example: [`Array`].
     pub fn push(&self, value: impl Into<Value>) -> Result<()> {
         let perl = self.av.perl();
         let value = Scalar::new(perl, value);
@@ -80,6 +142,8 @@ impl Array {
     }
 
     /// Removes the last element and returns it, or `None` if there is none.
+    ///
+    /// Example: [`Array`].
     pub fn pop(&self) -> Result<Option<Scalar>> {
         Scalar::stored(self.av.perl(), |out, error| {
             // SAFETY: a live array of this interpreter; the places outlive the call.
@@ -88,11 +152,15 @@ impl Array {
     }
 
     /// Removes all elements.
+    ///
+    /// Example: [`Array`].
     pub fn clear(&self) -> Result<()> {
         clear(&self.av)
     }
 
     /// All elements, not copies; undef where there is none.
+    ///
+    /// Example: [`Array`].
     pub fn elements(&self) -> Result<Vec<Scalar>> {
         collect(&self.av, ffi::ITEMS_ARRAY)
     }
@@ -114,6 +182,53 @@ impl From<&Array> for Value {
 /// that change the hash also if it refuses (Hash::Util).
 ///
 /// To perl it goes as a reference: `Value::from(&hash)`.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `count(\%counts, @words)`: counts the words in the hash; how often the last one came.
+/// fn count(call: &Call<'_>) -> Result<Value> {
+///     let counts = call.arg(0).hash()?;
+///     let counts = counts.ok_or_else(|| Error::croak("count needs a hash"))?;
+///     let mut last = 0;
+///     for word in call.args().skip(1) {
+///         let before = counts.get(&word)?.map_or(Ok(Number::Undef), |count| count.number())?;
+///         last = before.integer().unwrap_or(0) as i64 + 1;
+///         counts.set(word, last)?;
+///     }
+///     Ok(last.into())
+/// }
+///
+/// /// `take(\%hash, $key)`: what was there, and whether it was.
+/// fn take(call: &Call<'_>) -> Result<Value> {
+///     let hash = call.arg(0).hash()?;
+///     let hash = hash.ok_or_else(|| Error::croak("take needs a hash"))?;
+///     let was_there = hash.contains(call.arg(1))?;
+///     Ok(Value::List(vec![hash.delete(call.arg(1))?.into(), was_there.into()]))
+/// }
+///
+/// /// `invert(\%hash)`: a new hash, values to keys; empties the old one.
+/// fn invert(call: &Call<'_>) -> Result<Value> {
+///     let old = call.arg(0).hash()?;
+///     let old = old.ok_or_else(|| Error::croak("invert needs a hash"))?;
+///     let new = Hash::new(call.perl());
+///     for (key, value) in old.entries()? {
+///         new.set(value, key)?;
+///     }
+///     let keys = old.keys()?.len();
+///     old.clear()?;
+///     let answer = [("keys", Value::from(keys)), ("inverted", (&new).into())];
+///     Ok((&Hash::of(call.perl(), answer)).into())
+/// }
+/// ```
+/// ```perl
+/// my %counts;
+/// count(\%counts, qw(a b a));     # 2
+/// %counts{'a'};                   # a => 2
+/// take(\%counts, 'b');            # 1, 1
+/// take(\%counts, 'b');            # undef, ''
+/// count([]);                      # dies: count needs a hash
+/// invert({ a => 'x', b => 'y' }); # { keys => 2, inverted => { x => 'a', y => 'b' } }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Hash {
     hv: Scalar,
@@ -125,6 +240,8 @@ impl Hash {
     }
 
     /// A new empty hash.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn new(perl: Perl) -> Self {
         // SAFETY: this thread's interpreter; the shim returns a new reference.
         Hash::from_hv(unsafe { Scalar::from_owned(perl, ffi::perlxs_hash_new(perl.raw())) })
@@ -132,6 +249,8 @@ impl Hash {
 
     /// A new hash of these keys and values; a [`Value::Scalar`] is not copied. Of several values
     /// with the same key the last one stays.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn of<K: AsRef<str>, V: Into<Value>>(
         perl: Perl,
         entries: impl IntoIterator<Item = (K, V)>,
@@ -154,6 +273,8 @@ impl Hash {
     /// (perlapi: `hv_fetch_ent`).
     ///
     /// Returns `Err` for a key that a restricted hash does not allow, too.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn get(&self, key: impl Into<Value>) -> Result<Option<Scalar>> {
         let (perl, key) = (self.hv.perl(), self.key(key));
         Scalar::stored(perl, |out, error| {
@@ -163,6 +284,8 @@ impl Hash {
     }
 
     /// Assigns a value to this key, perl's `$hash{key} = value`.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn set(&self, key: impl Into<Value>, value: impl Into<Value>) -> Result<()> {
         let (perl, key) = (self.hv.perl(), self.key(key));
         let value = Scalar::new(perl, value);
@@ -174,6 +297,8 @@ impl Hash {
     }
 
     /// Whether there is this key (perlfunc: `exists`).
+    ///
+    /// Example: [`struct@Hash`].
     pub fn contains(&self, key: impl Into<Value>) -> Result<bool> {
         let (perl, key) = (self.hv.perl(), self.key(key));
         let mut exists = 0;
@@ -186,6 +311,8 @@ impl Hash {
     }
 
     /// Removes this key and returns its value, or `None` if there is none.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn delete(&self, key: impl Into<Value>) -> Result<Option<Scalar>> {
         let (perl, key) = (self.hv.perl(), self.key(key));
         Scalar::stored(perl, |out, error| {
@@ -195,17 +322,23 @@ impl Hash {
     }
 
     /// Removes all keys.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn clear(&self) -> Result<()> {
         clear(&self.hv)
     }
 
     /// The keys, in perl's order. As perl's `keys`, this restarts the hash's `each`.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn keys(&self) -> Result<Vec<Scalar>> {
         collect(&self.hv, ffi::ITEMS_KEYS)
     }
 
     /// The keys as [text](Scalar::text), and the values, not copies, in perl's order. As perl's
     /// `keys`, this restarts the hash's `each`.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn entries(&self) -> Result<Vec<(String, Scalar)>> {
         scalar::entries(collect(&self.hv, ffi::ITEMS_HASH)?)
     }

@@ -7,6 +7,39 @@ use std::ffi::c_int;
 use crate::{Perl, Result, Scalar, Value, ffi};
 
 /// A perl sub that can be called.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `apply($code, @values)`: the code is called for each; all that it returns.
+/// fn apply(call: &Call<'_>) -> Result<Value> {
+///     let sv = call.arg(0);
+///     let Some(code) = sv.code()? else {
+///         return Err(Error::croak(format!("apply needs code, not {}", sv.describe())));
+///     };
+///     let mut results = Vec::new();
+///     for value in call.args().skip(1) {
+///         results.extend(code.call_list(&[value])?);
+///     }
+///     Ok(Value::list(results))
+/// }
+///
+/// /// `attempt($code)`: what it returns, or what it died of.
+/// fn attempt(call: &Call<'_>) -> Result<Value> {
+///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("attempt needs code"))?;
+///     match code.call(&[Scalar::new(code.perl(), "argument")]) {
+///         Ok(value) => Ok(value.into()),
+///         Err(Error::Exception(exception)) => Ok(exception.into()),
+///         Err(exit) => Err(exit), // perl is on its way out
+///     }
+/// }
+/// ```
+/// ```perl
+/// apply(sub { ($_[0]) x 2 }, 1, 2);       # 1, 1, 2, 2
+/// apply([], 1);                           # dies: apply needs code, not a reference to an ARRAY
+/// apply(sub { die "oh\n" }, 1);           # dies: oh
+/// attempt(sub { "got @_" });              # 'got argument'
+/// attempt(sub { die [7] });               # [7]
+/// ```
 #[derive(Clone, Debug)]
 pub struct Code {
     cv: Scalar,
@@ -18,6 +51,8 @@ impl Code {
     }
 
     /// The interpreter that it belongs to.
+    ///
+    /// Example: [`Code`].
     pub fn perl(&self) -> Perl {
         self.cv.perl()
     }
@@ -31,11 +66,15 @@ impl Code {
     ///
     /// Returns `Err` if it dies or exits. It cannot leave by `last`, `next`, `redo` or `goto`:
     /// to perl that is an error, which it may catch or die of.
+    ///
+    /// Example: [`Code`].
     pub fn call(&self, args: &[Scalar]) -> Result<Scalar> {
         Self::run(&self.cv, 0, args)
     }
 
     /// As [`call`](Code::call), in list context: copies of all that it returns.
+    ///
+    /// Example: [`Code`].
     pub fn call_list(&self, args: &[Scalar]) -> Result<Vec<Scalar>> {
         Ok(Self::run(&self.cv, ffi::CALL_LIST, args)?.unpacked())
     }

@@ -7,6 +7,28 @@ use crate::{Perl, Scalar, Value, ffi};
 
 /// A constant sub of a [`Module`](crate::Module), with the prototype `()`
 /// (perlapi: `newCONSTSUB`).
+///
+/// ```
+/// # use perlxs::*;
+/// fn module() -> Module {
+///     Module::new(c"Numbers", c"1.0", &[]).constants([
+///         Constant::new("ANSWER", 42),
+///         Constant::of("NOTHING", |_| (-1).into()),
+///         Constant::of("NAME", |_| "numbers".into()),
+///         Constant::of("PRIMES", |perl| (&Array::of(perl, [2, 3, 5])).into()),
+///     ])
+/// }
+///
+/// perlxs::boot!(boot_Numbers, module);
+/// ```
+/// ```perl
+/// XSLoader::load('Numbers', '1.0');
+/// Numbers::ANSWER();              # 42
+/// Numbers::NOTHING();             # -1
+/// Numbers::NAME();                # 'numbers'
+/// Numbers::PRIMES();              # [2, 3, 5]
+/// prototype 'Numbers::ANSWER';    # ''
+/// ```
 #[derive(Clone, Debug)]
 pub struct Constant {
     name: CString,
@@ -19,6 +41,8 @@ impl Constant {
     ///
     /// # Panics
     /// If the name has a NUL.
+    ///
+    /// Example: [`Constant`].
     pub fn new(name: impl Into<Vec<u8>>, value: u64) -> Self {
         Constant {
             name: CString::new(name).expect("a name without NUL"),
@@ -32,6 +56,8 @@ impl Constant {
     ///
     /// # Panics
     /// If the name has a NUL.
+    ///
+    /// Example: [`Constant`].
     pub fn of(name: impl Into<Vec<u8>>, make: fn(Perl) -> Value) -> Self {
         let mut constant = Constant::new(name, 0);
         constant.make = Some(make);

@@ -11,6 +11,43 @@ use crate::{Result, Scalar, ffi};
 ///
 /// It is valid on the thread of that interpreter while the interpreter lives, and cannot be
 /// sent to another thread. On a perl built without MULTIPLICITY it carries nothing.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `stop($message)`: with the place of the call, as Carp has it; it is in `$Log::last` too.
+/// fn stop(call: &Call<'_>) -> Result<Value> {
+///     let perl = call.perl();
+///     perl.load_module("Carp")?;
+///     let shortmess = Scalar::new(perl, "Carp::shortmess").code()?;
+///     let shortmess = shortmess.ok_or_else(|| Error::croak("no Carp"))?;
+///     let text = shortmess.call(&[call.arg(0)])?;
+///     perl.variable(c"Log::last").set(&text)?;
+///     Ok(text.into())
+/// }
+///
+/// /// `is_signal($name)`
+/// fn is_signal(call: &Call<'_>) -> Result<Value> {
+///     let name = call.arg(0).text()?.unwrap_or_default();
+///     Ok(call.perl().signal_number(&name).is_some().into())
+/// }
+///
+/// /// `grows($code)`: how many scalars it leaves behind.
+/// fn grows(call: &Call<'_>) -> Result<Value> {
+///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("grows needs code"))?;
+///     let before = call.perl().sv_count();
+///     drop(code.call(&[])?);
+///     Ok((call.perl().sv_count() as i64 - before as i64).into())
+/// }
+/// ```
+/// ```perl
+/// sub caller_of { return stop('too late') }
+/// caller_of() =~ /^too late at -e line \d+/;      # 1
+/// $Log::last =~ /^too late/;                      # 1
+/// is_signal('TERM');                              # 1
+/// is_signal('NOSUCH');                            # ''
+/// our @kept;
+/// grows(sub { push @kept, 1, 2; 1 });             # 2
+/// ```
 #[derive(Clone, Copy)]
 pub struct Perl {
     raw: *mut ffi::Interp,
@@ -28,6 +65,8 @@ impl Perl {
 
     /// The package variable of this name, with its package and without `$`. It is made if there
     /// is none (perlapi: `get_sv`).
+    ///
+    /// Example: [`Perl`].
     pub fn variable(self, name: &CStr) -> Scalar {
         // SAFETY: a C string; what the shim returns is owned.
         unsafe { Scalar::from_owned(self, ffi::perlxs_variable(self.raw, name.as_ptr())) }
@@ -37,6 +76,8 @@ impl Perl {
     /// `load_module`).
     ///
     /// Returns `Err` if it is not found, or dies or exits while it is loaded.
+    ///
+    /// Example: [`Perl`].
     pub fn load_module(self, name: &str) -> Result<()> {
         contained(self, |error| {
             // SAFETY: a string with its length.

@@ -6,20 +6,31 @@
 //! ```
 //! use perlxs::{Call, Module, Result, Value, Xsub};
 //!
-//! fn greet<'c>(call: &Call<'c>) -> Result<Value> {
+//! fn greet(call: &Call<'_>) -> Result<Value> {
 //!     let name = call.arg(0).text()?.unwrap_or_else(|| "world".into());
-//!     Ok(Value::from(format!("Hello, {name}!")))
+//!     Ok(format!("Hello, {name}!").into())
 //! }
 //!
-//! static GREET: Xsub = Xsub::new(c"Hello::greet", c"name", 1, Some(1), greet);
+//! static GREET: Xsub = Xsub::new(c"Greeting::greet", c"name", 1, Some(1), greet);
 //!
 //! fn module() -> Module {
-//!     Module::new(c"Hello", c"0.01", &[&GREET])
+//!     Module::new(c"Greeting", c"0.01", &[&GREET])
 //! }
 //!
-//! perlxs::boot!(boot_Hello, module);
-//! # fn main() {}
+//! perlxs::boot!(boot_Greeting, module);
 //! ```
+//! ```perl
+//! XSLoader::load('Greeting', '0.01');
+//! Greeting::greet('Larry');       # 'Hello, Larry!'
+//! Greeting::greet(undef);         # 'Hello, world!'
+//! Greeting::greet();              # dies: Usage: Greeting::greet(name) at
+//! ```
+//!
+//! `doc/from-xs.md`, a file of this crate, is for those who know XS: what becomes of typemaps,
+//! `PPCODE`, `croak`, `BOOT` and `DESTROY`.
+//!
+//! In the examples below, the block of perl says what perl makes of the block of Rust. All are run
+//! like that by this crate's tests.
 //!
 //! What holds at the border:
 //!
@@ -58,17 +69,14 @@ pub use scalar::{Kind, Number, Scalar};
 pub use xsub::boot_module;
 pub use xsub::{Body, Call, Context, Module, Value, Xsub};
 
-// the README's example is a test too
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
 /// Defines the function that perl calls when it loads the extension.
 ///
 /// Arguments: the function's name, `boot_` and the package with `::` as `__`
 /// (`boot_Linux__Clone`); and a function that returns the [`Module`]. The boot function croaks
 /// if perl's API or the version in the `.pm` file is not what the extension was built for
 /// (perlapi: `xs_handshake`).
+///
+/// Example: [`Xsub`].
 #[macro_export]
 macro_rules! boot {
     ($name:ident, $module:expr) => {

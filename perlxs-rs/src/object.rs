@@ -44,6 +44,41 @@ struct Payload<T> {
 /// `sub CLONE_SKIP { 1 }` in its class, perl makes it undef there (perlmod).
 ///
 /// To perl it goes as a reference: `Value::from(&object)`.
+///
+/// ```
+/// # use perlxs::*;
+/// # use std::cell::Cell;
+/// struct Counter {
+///     count: Cell<i64>,
+/// }
+///
+/// /// `Class->new($count)`
+/// fn new(call: &Call<'_>) -> Result<Value> {
+///     let count = call.arg(1).number()?.integer().unwrap_or(0) as i64;
+///     let counter = Counter { count: Cell::new(count) };
+///     Ok((&Object::new(call.perl(), call.arg(0), counter)?).into())
+/// }
+///
+/// /// `$counter->increment`
+/// fn increment(call: &Call<'_>) -> Result<Value> {
+///     let counter = call.arg(0).object::<Counter>()?;
+///     counter.count.set(counter.count.get() + 1);
+///     Ok(counter.count.get().into())
+/// }
+///
+/// impl Drop for Counter {
+///     fn drop(&mut self) {
+///         // runs once, when perl frees the object
+///     }
+/// }
+/// ```
+/// ```perl
+/// @Up::ISA = __PACKAGE__;
+/// my $counter = Up->new(41);
+/// ref $counter;                   # 'Up'
+/// $counter->increment;            # 42
+/// increment({ count => 1 });      # dies: a reference to a HASH holds no
+/// ```
 pub struct Object<T> {
     referent: Scalar,
     value: NonNull<T>,
@@ -69,6 +104,8 @@ impl<T: Send + 'static> Object<T> {
     /// Returns `Err`, and drops the value, if `class` names none: undef, an empty string, a
     /// reference; if it is a class of `use feature 'class'`; if a tie or an overload method dies or
     /// exits.
+    ///
+    /// Example: [`Object`].
     pub fn new(perl: Perl, class: impl Into<Value>, value: T) -> Result<Self> {
         let class = Scalar::new(perl, class);
         let mut payload = Box::new(Payload {
@@ -101,6 +138,8 @@ impl Scalar {
     /// Returns `Err` with a message to croak with if it is something else, or owns a value of
     /// another type, or is the copy in a new thread, which owns none; and if a tie method dies or
     /// exits.
+    ///
+    /// Example: [`Object`].
     pub fn object<T: Send + 'static>(&self) -> Result<Object<T>> {
         let perl = self.perl();
         let mut payload: *mut ffi::Payload = ptr::null_mut();

@@ -8,6 +8,39 @@ use crate::frame::contained;
 use crate::{Call, Code, Perl, Result, Scalar, ffi};
 
 /// What a new process starts with: for [`Call::run_main`] and [`Shared::run`].
+///
+/// ```
+/// # use perlxs::*;
+/// /// `in_child($code)`: the code is a new process's main program; its exit status, as in `$?`.
+/// fn in_child(call: &Call<'_>) -> Result<Value> {
+///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("in_child needs code"))?;
+///     call.perl().flush_all()?;
+///     let start = Start { errno: 0, ..Start::default() };
+///     let pid = call.perl().with_fork_locks(|| {
+///         // SAFETY: the child does not return; fork(3) would take the locks itself.
+///         let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+///         if pid == 0 {
+///             // SAFETY: a copy, made under the locks, that ends here.
+///             match unsafe { call.run_main(&code, start) } {
+///                 // SAFETY: nothing of perl is to run any more.
+///                 MainEnd::Returned(status) => unsafe { libc::_exit(status) },
+///                 // SAFETY: as above.
+///                 MainEnd::Exited(status) => unsafe { libc::exit(status) },
+///             }
+///         }
+///         pid as libc::pid_t
+///     });
+///     let mut status = 0;
+///     // SAFETY: a place for the status.
+///     unsafe { libc::waitpid(pid, &mut status, 0) };
+///     Ok(status.into())
+/// }
+/// ```
+/// ```perl
+/// in_child(sub { 3 });                    # 3 << 8
+/// in_child(sub { exit 4 });               # 4 << 8
+/// in_child(sub { $! = 7; die "oh\n" });   # 7 << 8
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start<'a> {
     /// `$!` when the code starts.
@@ -31,6 +64,8 @@ impl Start<'_> {
 }
 
 /// How a main program came to its end; the number is its exit status.
+///
+/// Example: [`Start`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MainEnd {
     /// The code returned. Output is flushed; END blocks and destructors have not run.
@@ -46,6 +81,8 @@ impl Perl {
     ///
     /// Returns `Err` if a layer that is written in perl dies or exits. A write error is no
     /// error here, as with fork: the handle keeps it.
+    ///
+    /// Example: [`Start`].
     pub fn flush_all(self) -> Result<()> {
         contained(self, |error| {
             // SAFETY: `error` outlives the call.
@@ -57,14 +94,45 @@ impl Perl {
     /// itself, as before its own exec. It ignores SIGFPE, and a program would go on to.
     ///
     /// Takes no lock and allocates nothing.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `program($path)`: runs a program without arguments; its exit status, as in `$?`.
+    /// fn program(call: &Call<'_>) -> Result<Value> {
+    ///     let path = call.arg(0).file_name()?.unwrap_or_default();
+    ///     let path = std::ffi::CString::new(path).map_err(|e| Error::croak(e.to_string()))?;
+    ///     let mask = call.signal_mask();
+    ///     // SAFETY: the child makes system calls only, then execs or ends.
+    ///     unsafe {
+    ///         let pid = libc::fork();
+    ///         if pid == 0 {
+    ///             call.perl().before_exec();
+    ///             libc::sigprocmask(libc::SIG_SETMASK, mask.cast(), std::ptr::null_mut());
+    ///             libc::execl(path.as_ptr(), path.as_ptr(), std::ptr::null::<i8>());
+    ///             libc::_exit(127);
+    ///         }
+    ///         let mut status = 0;
+    ///         libc::waitpid(pid, &mut status, 0);
+    ///         Ok(status.into())
+    ///     }
+    /// }
+    /// ```
+    /// ```perl
+    /// program('/bin/true');           # 0
+    /// program('/no/such');            # 127 << 8
+    /// program("a\0b");                # dies: nul byte found
+    /// ```
     pub fn before_exec(self) {
         // SAFETY: changes how the process treats a signal, nothing else.
         unsafe { ffi::perlxs_before_exec(self.raw()) }
     }
 
     /// Runs `start` with perl's own locks held (`Perl_atfork_lock`), so that a process that
-    /// it starts as a copy of this one finds them consistent. The copy must call
-    /// [`Call::run_main`], which releases them there.
+    /// it starts as a copy of this one finds them consistent. The copy must not return from
+    /// `start` but call [`Call::run_main`], which releases them there. Not for fork(3), which takes
+    /// these locks itself.
+    ///
+    /// Example: [`Start`].
     pub fn with_fork_locks<R>(self, start: impl FnOnce() -> R) -> R {
         struct Unlock(Perl);
         impl Drop for Unlock {
@@ -81,6 +149,59 @@ impl Perl {
 }
 
 /// How the interpreter stood before [`Call::share`].
+///
+/// ```
+/// # use perlxs::*;
+/// # use std::ffi::{c_int, c_void};
+/// /// What the other process needs.
+/// struct Guest<'a> {
+///     shared: &'a Shared<'a, 'a>,
+///     code: &'a Code,
+///     limit: *const c_void,
+/// }
+///
+/// extern "C" fn enter(guest: *mut c_void) -> c_int {
+///     // SAFETY: `host` has made it, and sleeps.
+///     unsafe {
+///         let guest = &*guest.cast::<Guest<'_>>();
+///         guest.shared.run(guest.code, Start::default(), false, guest.limit)
+///     }
+/// }
+///
+/// /// `host($code)`: runs the code in a process that shares this one's memory (clone(2), CLONE_VM
+/// /// with CLONE_VFORK); its exit status, as in `$?`.
+/// fn host(call: &Call<'_>) -> Result<Value> {
+///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("host needs code"))?;
+///     let mut stack = vec![0u64; 1 << 17];
+///     let top = stack.as_mut_ptr_range().end;
+///     let pid = call.share(|shared| {
+///         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+///         // in a process that is itself a guest, the kernel must clear `tid`
+///         let (tid, more) = match shared.is_nested() {
+///             true => (shared.tid(), libc::CLONE_CHILD_CLEARTID),
+///             false => (std::ptr::null_mut(), 0),
+///         };
+///         let limit = stack[1 << 13..].as_ptr().cast();
+///         let mut guest = Guest { shared, code: &code, limit };
+///         let guest: *mut Guest<'_> = &mut guest;
+///         // SAFETY: the stack and `guest` are there until the child ends, as this one sleeps.
+///         unsafe {
+///             let nothing = std::ptr::null_mut::<c_void>();
+///             libc::clone(enter, top.cast(), flags | more, guest.cast(), nothing, nothing, tid)
+///         }
+///     })?;
+///     let mut status = 0;
+///     // SAFETY: a place for the status.
+///     unsafe { libc::waitpid(pid, &mut status, 0) };
+///     Ok(status.into())
+/// }
+/// ```
+/// ```perl
+/// our $changed = 0;
+/// host(sub { $changed = 1; 5 });          # 5 << 8
+/// $changed;                               # 1
+/// host(sub { exit host(sub { 6 }) >> 8 });        # 6 << 8
+/// ```
 pub struct Shared<'a, 'c> {
     call: &'a Call<'c>,
     raw: *mut ffi::Shared,
@@ -90,6 +211,8 @@ impl Shared<'_, '_> {
     /// A word that the kernel must clear when the process lets go of the memory: the child's
     /// address for CLONE_CHILD_CLEARTID (clone(2)). A host that is killed leaves its guest behind;
     /// whoever goes on with the interpreter waits for this.
+    ///
+    /// Example: [`Shared`].
     pub fn tid(&self) -> *mut i32 {
         // SAFETY: the shim's own struct, alive until the share ends.
         unsafe { ffi::perlxs_shared_tid(self.raw) }
@@ -97,6 +220,8 @@ impl Shared<'_, '_> {
 
     /// Whether the process that shares its memory is itself such a guest. Then [`Shared::tid`] must
     /// be what the kernel clears.
+    ///
+    /// Example: [`Shared`].
     pub fn is_nested(&self) -> bool {
         // SAFETY: the shim's own struct, alive until the share ends.
         unsafe { ffi::perlxs_shared_is_nested(self.raw) != 0 }
@@ -119,6 +244,8 @@ impl Shared<'_, '_> {
     /// # Safety
     /// Once for each [`Call::share`], by the process that is started there, on a C stack of its
     /// own, while the thread that made the call sleeps.
+    ///
+    /// Example: [`Shared`].
     pub unsafe fn run(
         &self,
         code: &Code,
@@ -152,6 +279,8 @@ impl Call<'_> {
     /// otherwise stays changed.
     ///
     /// Returns `Err` if a destructor that the unwinding runs exits.
+    ///
+    /// Example: [`Shared`].
     pub fn share<R>(&self, start: impl FnOnce(&Shared<'_, '_>) -> R) -> Result<R> {
         struct End(Perl, *mut ffi::Shared);
         impl End {
@@ -190,6 +319,8 @@ impl Call<'_> {
     /// # Safety
     /// The process is a copy of the one that made this call, its memory its own, started under
     /// [`Perl::with_fork_locks`], and ends once this returns, without returning to perl.
+    ///
+    /// Example: [`Start`].
     pub unsafe fn run_main(&self, code: &Code, start: Start<'_>) -> MainEnd {
         let perl = self.perl().raw();
         let mut status = 0;

@@ -16,12 +16,81 @@ use crate::{Array, Code, Hash, Perl, Result, Value, ffi};
 ///
 /// Dropping the last one frees the scalar, which may run a perl destructor. What reads a value
 /// obeys magic (`tie`, `$!`) and overloading, each once a call.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `swap($x, $y)`: the caller's own scalars.
+/// fn swap(call: &Call<'_>) -> Result<Value> {
+///     let (x, y) = (call.arg(0), call.arg(1));
+///     if !x.assignable()? || !y.assignable()? {
+///         return Err(Error::croak("swap needs two variables"));
+///     }
+///     let old = x.copy()?; // `x` itself is about to change
+///     x.set(&y)?;
+///     y.set(old)?;
+///     Ok(().into())
+/// }
+///
+/// /// `either($x, $y)`: the first that is true, else the first that is defined, else a new one.
+/// fn either(call: &Call<'_>) -> Result<Value> {
+///     for sv in call.args() {
+///         if sv.is_true()? {
+///             return Ok(sv.into());
+///         }
+///     }
+///     for sv in call.args() {
+///         if sv.is_defined()? {
+///             return Ok(sv.into());
+///         }
+///     }
+///     Ok(Scalar::new(call.perl(), "neither").into())
+/// }
+///
+/// /// `omitted($sv)`: whether the caller wrote `undef`, and no variable.
+/// fn omitted(call: &Call<'_>) -> Result<Value> {
+///     Ok(call.arg(0).is_undef_constant().into())
+/// }
+/// ```
+/// ```perl
+/// my ($x, $y) = (1, 'two');
+/// swap($x, $y);                   # undef
+/// "$x $y";                        # 'two 1'
+/// swap($x, 5);                    # dies: swap needs two variables
+/// either(0, 'yes');               # 'yes'
+/// either(undef, 0);               # 0
+/// either(undef);                  # 'neither'
+/// omitted(undef);                 # 1
+/// omitted(my $undef);             # ''
+/// ```
 pub struct Scalar {
     perl: Perl,
     sv: NonNull<ffi::Sv>,
 }
 
 /// What a reference refers to (Scalar::Util: `reftype`).
+///
+/// ```
+/// # use perlxs::*;
+/// /// `what($sv)`
+/// fn what(call: &Call<'_>) -> Result<Value> {
+///     let sv = call.arg(0);
+///     if let Some(class) = sv.class()? {
+///         return Ok(format!("an object of {class}").into());
+///     }
+///     Ok(match sv.kind()? {
+///         None => "no reference".into(),
+///         Some(Kind::Array) => "an array".into(),
+///         Some(kind) => format!("{kind:?}").into(),
+///     })
+/// }
+/// ```
+/// ```perl
+/// what(5);                        # 'no reference'
+/// what([]);                       # 'an array'
+/// what(\\1);                      # 'Scalar'
+/// what(\*STDOUT);                 # 'Glob'
+/// what(bless [], 'Dog');          # 'an object of Dog'
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A scalar, another reference among them.
@@ -39,6 +108,37 @@ pub enum Kind {
 }
 
 /// The number that a scalar holds, exactly.
+///
+/// ```
+/// # use perlxs::*;
+/// fn number(call: &Call<'_>) -> Result<Value> {
+///     Ok(match call.arg(0).number()? {
+///         Number::Undef => "undef".into(),
+///         Number::Int(i) => format!("signed {i}").into(),
+///         Number::Uint(u) => format!("unsigned {u}").into(),
+///         Number::Float(f) => format!("float {f}").into(),
+///         Number::NotANumber => "none".into(),
+///     })
+/// }
+///
+/// /// `port($n)`: an integer in a range, whatever perl has it in.
+/// fn port(call: &Call<'_>) -> Result<Value> {
+///     let sv = call.arg(0);
+///     let port = sv.number()?.integer().and_then(|n| u16::try_from(n).ok());
+///     let port = port.ok_or_else(|| Error::croak(format!("no port: {}", sv.describe())))?;
+///     Ok(u32::from(port).into())
+/// }
+/// ```
+/// ```perl
+/// number('17');                   # 'signed 17'
+/// number(~0);                     # 'unsigned 18446744073709551615'
+/// number(1.5);                    # 'float 1.5'
+/// number('17x');                  # 'none'
+/// number(undef);                  # 'undef'
+/// port('8e1');                    # 80
+/// port(-1);                       # dies: no port: -1
+/// port('www');                    # dies: no port: the string "www"
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     /// The scalar is undef.
@@ -56,6 +156,8 @@ pub enum Number {
 impl Number {
     /// The integer this is, or `None` if it is none; a float counts if it has no fraction.
     /// Undef is none.
+    ///
+    /// Example: [`Number`].
     pub fn integer(self) -> Option<i128> {
         match self {
             Number::Int(i) => Some(i.into()),
@@ -88,6 +190,8 @@ impl Scalar {
     }
 
     /// A new scalar that holds `value`.
+    ///
+    /// Example: [`Scalar`].
     pub fn new(perl: Perl, value: impl Into<Value>) -> Self {
         let raw = perl.raw();
         let string = |p: &[u8], utf8| {
@@ -152,6 +256,8 @@ impl Scalar {
     /// The number that perl would see, without a warning (perlapi: `looks_like_number`).
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// Example: [`Number`].
     pub fn number(&self) -> Result<Number> {
         let (perl, sv) = (self.perl.raw(), self.raw());
         let mut plain = 0;
@@ -177,6 +283,20 @@ impl Scalar {
     ///
     /// Returns `Err` if a character is above 255, or if a tie or an overload method dies or
     /// exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `checksum($bytes)`
+    /// fn checksum(call: &Call<'_>) -> Result<Value> {
+    ///     let bytes = call.arg(0).bytes()?.unwrap_or_default();
+    ///     Ok(bytes.iter().map(|&b| u64::from(b)).sum::<u64>().into())
+    /// }
+    /// ```
+    /// ```perl
+    /// checksum("\xff\0\1");           # 256
+    /// checksum(undef);                # 0
+    /// checksum("\x{20ac}");           # dies: Wide character in a string of bytes
+    /// ```
     pub fn bytes(&self) -> Result<Option<Vec<u8>>> {
         self.string(ffi::STRING_BYTES)
     }
@@ -185,6 +305,20 @@ impl Scalar {
     ///
     /// Characters that are not Unicode (surrogates, above 0x10FFFF) become U+FFFD. Returns `Err`
     /// if a tie or an overload method dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `shout($text)`
+    /// fn shout(call: &Call<'_>) -> Result<Value> {
+    ///     let text = call.arg(0).text()?;
+    ///     Ok(text.map(|text| text.to_uppercase()).into())
+    /// }
+    /// ```
+    /// ```perl
+    /// shout("\xe9\x{20ac}a");         # "\xc9\x{20ac}A"
+    /// shout(17);                      # '17'
+    /// shout(undef);                   # undef
+    /// ```
     pub fn text(&self) -> Result<Option<String>> {
         let utf8 = self.string(ffi::STRING_UTF8)?;
         Ok(utf8.map(|b| String::from_utf8_lossy(&b).into_owned()))
@@ -196,6 +330,23 @@ impl Scalar {
     ///
     /// `None` is what is no string: undef, a glob, a reference that does not overload `""`.
     /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// # use std::ffi::OsStr;
+    /// # use std::os::unix::ffi::OsStrExt;
+    /// /// `exists($path)`: as perl's `-e` takes it.
+    /// fn exists(call: &Call<'_>) -> Result<Value> {
+    ///     let name = call.arg(0).file_name()?;
+    ///     let name = name.ok_or_else(|| Error::croak("exists needs a path"))?;
+    ///     Ok(std::path::Path::new(OsStr::from_bytes(&name)).exists().into())
+    /// }
+    /// ```
+    /// ```perl
+    /// &exists('/dev/null');           # 1
+    /// &exists('/no/such');            # ''
+    /// &exists(\*STDOUT);              # dies: exists needs a path
+    /// ```
     pub fn file_name(&self) -> Result<Option<Vec<u8>>> {
         self.string(ffi::STRING_NAME)
     }
@@ -223,6 +374,8 @@ impl Scalar {
     /// names, which it does not define). `None` for anything else.
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// Example: [`Code`].
     pub fn code(&self) -> Result<Option<Code>> {
         let cv = Self::stored(self.perl, |out, error| {
             // SAFETY: a live scalar of this interpreter; the places outlive the call.
@@ -235,6 +388,24 @@ impl Scalar {
     /// an array, or to one that is an object.
     ///
     /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `sum(\@numbers)`
+    /// fn sum(call: &Call<'_>) -> Result<Value> {
+    ///     let numbers = call.arg(0).elements()?;
+    ///     let mut sum = 0;
+    ///     for number in numbers.ok_or_else(|| Error::croak("sum needs an array"))? {
+    ///         sum += number.number()?.integer().unwrap_or(0) as i64;
+    ///     }
+    ///     Ok(sum.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// sum([1, 2, '39']);              # 42
+    /// sum(5);                         # dies: sum needs an array
+    /// sum(bless [1], 'Dog');          # dies: sum needs an array
+    /// ```
     pub fn elements(&self) -> Result<Option<Vec<Scalar>>> {
         self.items(ffi::ITEMS_ARRAY)
     }
@@ -243,6 +414,29 @@ impl Scalar {
     /// copies. `None` if it is no reference to a hash, or to one that is an object.
     ///
     /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `options(\%options)`: named arguments, and no others.
+    /// fn options(call: &Call<'_>) -> Result<Value> {
+    ///     let options = call.arg(0).entries()?;
+    ///     let (mut verbose, mut level) = (false, 0);
+    ///     for (key, value) in options.ok_or_else(|| Error::croak("options needs a hash"))? {
+    ///         match key.as_str() {
+    ///             "verbose" => verbose = value.is_true()?,
+    ///             "level" => level = value.number()?.integer().unwrap_or(0) as i64,
+    ///             _ => return Err(Error::croak(format!("unknown option '{key}'"))),
+    ///         }
+    ///     }
+    ///     Ok(Value::List(vec![verbose.into(), level.into()]))
+    /// }
+    /// ```
+    /// ```perl
+    /// options({ level => 3 });        # '', 3
+    /// options({ verbose => 1 });      # 1, 0
+    /// options({ levle => 3 });        # dies: unknown option 'levle'
+    /// options([]);                    # dies: options needs a hash
+    /// ```
     pub fn entries(&self) -> Result<Option<Vec<(String, Scalar)>>> {
         self.items(ffi::ITEMS_HASH)?.map(entries).transpose()
     }
@@ -250,6 +444,25 @@ impl Scalar {
     /// As [`entries`](Scalar::entries), for keys that are not text.
     ///
     /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `size(\%hash)`: the bytes in its keys and values.
+    /// fn size(call: &Call<'_>) -> Result<Value> {
+    ///     let pairs = call.arg(0).pairs()?.ok_or_else(|| Error::croak("size needs a hash"))?;
+    ///     let mut size = 0;
+    ///     for (key, value) in pairs {
+    ///         for sv in [key, value] {
+    ///             size += sv.bytes()?.unwrap_or_default().len();
+    ///         }
+    ///     }
+    ///     Ok(size.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// size({ "\xff\xfe" => 'abc' });  # 5
+    /// size({ "\x{20ac}" => 1 });      # dies: Wide character in a string of bytes
+    /// ```
     pub fn pairs(&self) -> Result<Option<Vec<(Scalar, Scalar)>>> {
         let items = self.items(ffi::ITEMS_HASH)?;
         Ok(items.map(|items| {
@@ -281,6 +494,21 @@ impl Scalar {
 
     /// The scalar that this is a reference to, as in `\my $x`; `None` if it is none, or refers to
     /// an object or to another reference. Runs no magic.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `answer(\my $place)`: stores in what the reference is to.
+    /// fn answer(call: &Call<'_>) -> Result<Value> {
+    ///     let place = call.arg(0).referent();
+    ///     place.ok_or_else(|| Error::croak("answer needs a reference to a scalar"))?.set(42)?;
+    ///     Ok(().into())
+    /// }
+    /// ```
+    /// ```perl
+    /// answer(\my $place);             # undef
+    /// $place;                         # 42
+    /// answer([]);                     # dies: answer needs a reference to a scalar
+    /// ```
     pub fn referent(&self) -> Option<Scalar> {
         // SAFETY: a live scalar of this interpreter; what the shim returns is owned.
         unsafe {
@@ -293,6 +521,8 @@ impl Scalar {
     /// in several ways: a tied scalar is read once.
     ///
     /// Returns `Err` if reading it dies or exits.
+    ///
+    /// Example: [`Scalar`].
     pub fn copy(&self) -> Result<Scalar> {
         let copy = Self::stored(self.perl, |out, error| {
             // SAFETY: a live scalar of this interpreter; the places outlive the call.
@@ -302,6 +532,19 @@ impl Scalar {
     }
 
     /// A new reference to this scalar: perl's `\$x` (perlapi: `newRV_inc`).
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `both($x, $y)`: references to the caller's own variables.
+    /// fn both(call: &Call<'_>) -> Result<Value> {
+    ///     Ok(Value::list(call.args().map(|sv| sv.reference())))
+    /// }
+    /// ```
+    /// ```perl
+    /// my ($x, $y) = (1, 2);
+    /// ${ $_ } *= 10 for both($x, $y);
+    /// "$x $y";                        # '10 20'
+    /// ```
     pub fn reference(&self) -> Scalar {
         // SAFETY: this is live; the shim returns a new reference.
         unsafe {
@@ -314,6 +557,8 @@ impl Scalar {
     /// overloads `@{}`. `None` if it refers to none.
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// Example: [`Array`].
     pub fn array(&self) -> Result<Option<Array>> {
         Ok(self.dereferenced(ffi::KIND_ARRAY)?.map(Array::from_av))
     }
@@ -322,6 +567,8 @@ impl Scalar {
     /// overloads `%{}`. `None` if it refers to none.
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// Example: [`struct@Hash`].
     pub fn hash(&self) -> Result<Option<Hash>> {
         Ok(self.dereferenced(ffi::KIND_HASH)?.map(Hash::from_hv))
     }
@@ -330,6 +577,22 @@ impl Scalar {
     /// overloads `${}`, or another reference. `None` if it refers to none.
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `follow($ref)`: what is at the end of a chain of references.
+    /// fn follow(call: &Call<'_>) -> Result<Value> {
+    ///     let mut sv = call.arg(0);
+    ///     while let Some(next) = sv.scalar()? {
+    ///         sv = next;
+    ///     }
+    ///     Ok(sv.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// follow(\\\'end');               # 'end'
+    /// follow('here');                 # 'here'
+    /// ```
     pub fn scalar(&self) -> Result<Option<Scalar>> {
         self.dereferenced(ffi::KIND_SCALAR)
     }
@@ -354,6 +617,8 @@ impl Scalar {
     /// What this refers to, or `None` if it is no reference. Overloading is not asked.
     ///
     /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// Example: [`Kind`].
     pub fn kind(&self) -> Result<Option<Kind>> {
         Ok(match self.ask(ffi::ASK_KIND)? {
             ffi::KIND_NONE => None,
@@ -370,6 +635,8 @@ impl Scalar {
     /// (Scalar::Util: `blessed`).
     ///
     /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// Example: [`Kind`].
     pub fn class(&self) -> Result<Option<String>> {
         let name = Self::stored(self.perl, |out, error| {
             // SAFETY: a live scalar of this interpreter; the places outlive the call.
@@ -381,6 +648,8 @@ impl Scalar {
     /// Whether this is not undef (perlapi: `SvOK`).
     ///
     /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// Example: [`Scalar`].
     pub fn is_defined(&self) -> Result<bool> {
         Ok(self.ask(ffi::ASK_DEFINED)? != 0)
     }
@@ -388,6 +657,8 @@ impl Scalar {
     /// Whether perl takes this for true (perlapi: `SvTRUE`).
     ///
     /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// Example: [`Scalar`].
     pub fn is_true(&self) -> Result<bool> {
         Ok(self.ask(ffi::ASK_TRUE)? != 0)
     }
@@ -396,11 +667,41 @@ impl Scalar {
     /// and returns a copy of what it returns (perlapi: `call_method`).
     ///
     /// Returns `Err` as [`Code::call`] does, and if there is no such method.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `read_line($handle)`: by the handle's own method, whatever its class.
+    /// fn read_line(call: &Call<'_>) -> Result<Value> {
+    ///     let line = call.arg(0).call_method("getline", &[])?.text()?;
+    ///     Ok(line.map(|line| line.trim_end().to_string()).into())
+    /// }
+    ///
+    /// /// `read_all($handle)`
+    /// fn read_all(call: &Call<'_>) -> Result<Value> {
+    ///     Ok(Value::list(call.arg(0).call_method_list("getlines", &[])?))
+    /// }
+    ///
+    /// /// `make($class, @args)`: a class method.
+    /// fn make(call: &Call<'_>) -> Result<Value> {
+    ///     let args: Vec<_> = call.args().skip(1).collect();
+    ///     Ok(call.arg(0).call_method("new", &args)?.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// use IO::Handle ();
+    /// open my $in, '<', \"a\nb\nc\n" or die $!;
+    /// read_line($in);                 # 'a'
+    /// read_all($in);                  # "b\n", "c\n"
+    /// ref make('IO::Handle');         # 'IO::Handle'
+    /// read_line([]);                  # dies: Can't call method "getline" on unblessed reference
+    /// ```
     pub fn call_method(&self, name: &str, args: &[Scalar]) -> Result<Scalar> {
         self.called(name, 0, args)
     }
 
     /// As [`call_method`](Scalar::call_method), in list context.
+    ///
+    /// Example: [`Scalar::call_method`].
     pub fn call_method_list(&self, name: &str, args: &[Scalar]) -> Result<Vec<Scalar>> {
         Ok(self.called(name, ffi::CALL_LIST, args)?.unpacked())
     }
@@ -418,6 +719,24 @@ impl Scalar {
     /// closed one, one in memory. A tied handle is asked by its method FILENO.
     ///
     /// Returns `Err` if that method, a tie, an overload method or a layer dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// fn descriptor(call: &Call<'_>) -> Result<Value> {
+    ///     match call.arg(0).fileno()? {
+    ///         None => Err(Error::croak("descriptor needs a handle")),
+    ///         Some(-1) => Ok(Value::Undef), // a handle without a file
+    ///         Some(fd) => Ok(fd.into()),
+    ///     }
+    /// }
+    /// ```
+    /// ```perl
+    /// descriptor(\*STDERR);           # 2
+    /// descriptor('STDERR');           # 2
+    /// open my $memory, '<', \'text' or die $!;
+    /// descriptor($memory);            # undef
+    /// descriptor(2);                  # dies: descriptor needs a handle
+    /// ```
     pub fn fileno(&self) -> Result<Option<c_int>> {
         let (mut is_handle, mut fd) = (0, -1);
         contained(self.perl, |error| {
@@ -431,6 +750,8 @@ impl Scalar {
     /// Assigns `value`, as perl's `=` does, set magic included (perlapi: `sv_setsv_mg`).
     ///
     /// Returns `Err` if the scalar is read-only, or if a tie method dies or exits.
+    ///
+    /// Example: [`Scalar`].
     pub fn set(&self, value: impl Into<Value>) -> Result<()> {
         let value = Scalar::new(self.perl, value);
         contained(self.perl, |error| {
@@ -444,6 +765,8 @@ impl Scalar {
     ///
     /// Magic may refuse, too, as that of `$1` does: where only a try tells, the scalar's own
     /// value is assigned to it; but not to a tied one. Returns `Err` with what that says.
+    ///
+    /// Example: [`Scalar`].
     pub fn assignable(&self) -> Result<bool> {
         let mut assignable = 0;
         contained(self.perl, |error| {
@@ -457,6 +780,8 @@ impl Scalar {
 
     /// Whether this is the constant `undef`, as a caller writes it to pass no argument
     /// (perlapi: `PL_sv_undef`).
+    ///
+    /// Example: [`Scalar`].
     pub fn is_undef_constant(&self) -> bool {
         // SAFETY: a live scalar of this interpreter.
         unsafe { ffi::perlxs_sv_is_undef_constant(self.perl.raw(), self.raw()) != 0 }
@@ -464,6 +789,8 @@ impl Scalar {
 
     /// What this is, in words for an error message. Runs no perl code: a tied scalar is
     /// described by what it last held.
+    ///
+    /// Example: [`Number`].
     pub fn describe(&self) -> String {
         // SAFETY: a live scalar of this interpreter; the shim returns an owned string.
         let text = unsafe {
@@ -477,6 +804,8 @@ impl Scalar {
 impl Perl {
     /// How many scalars, arrays, hashes and so on perl holds now: for tests that look for leaks
     /// (`PL_sv_count`).
+    ///
+    /// Example: [`Perl`].
     pub fn sv_count(self) -> usize {
         // SAFETY: this thread's interpreter.
         unsafe { ffi::perlxs_sv_count(self.raw()) }

@@ -25,6 +25,29 @@ impl Call<'_> {
     ///
     /// # Safety
     /// As for the system call. What it gets pointers to is not touched by handlers.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `sleep_for($seconds)`: nanosleep(2); signal handlers of perl's run meanwhile.
+    /// fn sleep_for(call: &Call<'_>) -> Result<Value> {
+    ///     let seconds = call.arg(0).number()?.integer().unwrap_or(0) as libc::time_t;
+    ///     let time = libc::timespec { tv_sec: seconds, tv_nsec: 10_000_000 };
+    ///     let address = (&raw const time).addr() as libc::c_long;
+    ///     // SAFETY: a timespec, which the kernel only reads.
+    ///     let slept = unsafe { call.syscall(libc::SYS_nanosleep, [address, 0, 0, 0, 0, 0])? };
+    ///     Ok(match slept {
+    ///         Ok(_) => "slept".into(),
+    ///         Err(errno) => format!("errno {errno}").into(),
+    ///     })
+    /// }
+    /// ```
+    /// ```perl
+    /// sleep_for(0);                   # 'slept'
+    /// sleep_for(-1);                  # 'errno 22'
+    /// $SIG{ALRM} = sub { die "enough\n" };
+    /// alarm 1;
+    /// sleep_for(60);                  # dies: enough
+    /// ```
     pub unsafe fn syscall(
         &self,
         number: c_long,
@@ -48,6 +71,8 @@ impl Call<'_> {
 impl Perl {
     /// The number of the signal that perl knows by this name, with or without SIG (perlfunc:
     /// `kill`); `ZERO` is 0.
+    ///
+    /// Example: [`Perl`].
     pub fn signal_number(self, name: &str) -> Option<c_int> {
         let name = name.strip_prefix("SIG").unwrap_or(name);
         // SAFETY: a string with its length.

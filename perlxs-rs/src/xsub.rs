@@ -14,8 +14,44 @@ use crate::{Constant, Error, Perl, Result, Scalar, ffi};
 /// A value on its way to perl.
 ///
 /// Strings, numbers, `bool`, [`Scalar`]s and `Option`s of them are made one by `into()`, a
-/// reference to an [`Array`](crate::Array), a [`Hash`](crate::Hash), [`Code`](crate::Code) or an
-/// [`Object`](crate::Object) by `Value::from(&array)`.
+/// reference to an [`Array`](crate::Array), a [`Hash`](struct@crate::Hash), to
+/// [`Code`](crate::Code) or an [`Object`](crate::Object) by `Value::from(&array)`.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `give($name)`: one of each.
+/// fn give(call: &Call<'_>) -> Result<Value> {
+///     let name = call.arg(0).text()?.unwrap_or_default();
+///     Ok(match name.as_str() {
+///         "undef" => Value::Undef, // or ().into()
+///         "true" => true.into(),
+///         "int" => (-7).into(),
+///         "float" => 0.5.into(),
+///         "bytes" => vec![0xff, 0].into(),
+///         "text" => "\u{20ac}".into(),
+///         "option" => None::<i32>.into(),
+///         "itself" => call.arg(0).into(),
+///         "list" => Value::list([1, 2, 3]),
+///         "mixed" => Value::List(vec![1.into(), "two".into()]),
+///         "array" => (&Array::of(call.perl(), [1, 2])).into(),
+///         _ => return Err(Error::croak(format!("no value '{name}'"))),
+///     })
+/// }
+/// ```
+/// ```perl
+/// give('undef');                  # undef
+/// give('true');                   # 1
+/// give('int');                    # -7
+/// give('float');                  # 0.5
+/// give('bytes');                  # "\xff\0"
+/// give('text');                   # "\x{20ac}"
+/// give('option');                 # undef
+/// give('itself');                 # 'itself'
+/// give('list');                   # 1, 2, 3
+/// scalar give('list');            # 3
+/// give('mixed');                  # 1, 'two'
+/// give('array');                  # [1, 2]
+/// ```
 #[derive(Clone, Debug)]
 pub enum Value {
     /// undef
@@ -42,6 +78,8 @@ pub enum Value {
 
 impl Value {
     /// A [`Value::List`].
+    ///
+    /// Example: [`Value`].
     pub fn list<V: Into<Value>>(values: impl IntoIterator<Item = V>) -> Self {
         Value::List(values.into_iter().map(Into::into).collect())
     }
@@ -97,6 +135,31 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 }
 
 /// What the caller of an XSUB takes (perlfunc: `wantarray`).
+///
+/// ```
+/// # use perlxs::*;
+/// /// `divide($n, $by)`: in list context quotient and rest, else the quotient.
+/// fn divide(call: &Call<'_>) -> Result<Value> {
+///     let mut numbers = [0; 2];
+///     for (number, sv) in numbers.iter_mut().zip(call.args()) {
+///         *number = sv.number()?.integer().unwrap_or(0) as i64;
+///     }
+///     let [n, by] = numbers;
+///     if by == 0 {
+///         return Err(Error::croak("division by zero"));
+///     }
+///     Ok(match call.context() {
+///         Context::List => Value::list([n / by, n % by]),
+///         Context::Scalar => (n / by).into(),
+///         Context::Void => Value::Undef, // nobody looks
+///     })
+/// }
+/// ```
+/// ```perl
+/// divide(17, 5);                  # 3, 2
+/// scalar divide(17, 5);           # 3
+/// divide(1, 0);                   # dies: division by zero
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// Nothing.
@@ -108,11 +171,58 @@ pub enum Context {
 }
 
 /// The Rust function of an XSUB. What it returns is what the caller gets; an `Err` is thrown.
+///
+/// Example: [`Xsub`].
 pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
 
 /// One XSUB: its name, what it takes, and the function that does it.
 ///
 /// Layout: perl's side of the shim reads the first member.
+///
+/// ```
+/// # use perlxs::*;
+/// /// Any function of this shape is a [`Body`].
+/// const SUM: Body = sum;
+///
+/// /// `sum(@numbers)`
+/// fn sum(call: &Call<'_>) -> Result<Value> {
+///     let mut sum = 0;
+///     for sv in call.args() {
+///         sum += sv.number()?.integer().unwrap_or(0) as i64;
+///     }
+///     Ok(sum.into())
+/// }
+///
+/// /// `successor($n)`, in nanoseconds for a plain integer.
+/// fn successor(call: &Call<'_>) -> Result<Value> {
+///     if let Some(n) = call.plain_int() {
+///         return Ok(Value::Int(n.wrapping_add(1)));
+///     }
+///     call.hold();
+///     let n = call.arg(0).number()?.integer();
+///     let n = n.ok_or_else(|| Error::croak("successor needs an integer"))?;
+///     Ok(Value::Int((n as i64).wrapping_add(1)))
+/// }
+///
+/// static SUM_XSUB: Xsub = Xsub::new(c"Math::sum", c"...", 0, None, SUM).prototype(c"@");
+/// static SUCCESSOR: Xsub =
+///     Xsub::new(c"Math::successor", c"n", 1, Some(1), successor).quick();
+///
+/// fn module() -> Module {
+///     Module::new(c"Math", c"1.0", &[&SUM_XSUB, &SUCCESSOR])
+/// }
+///
+/// perlxs::boot!(boot_Math, module);
+/// ```
+/// ```perl
+/// XSLoader::load('Math', '1.0');
+/// Math::sum(1 .. 4);              # 10
+/// prototype 'Math::sum';          # '@'
+/// Math::successor(41);            # 42
+/// Math::successor('41');          # 42
+/// Math::successor(1, 2);          # dies: Usage: Math::successor(n) at
+/// Math::successor('x');           # dies: successor needs an integer
+/// ```
 #[repr(C)]
 pub struct Xsub {
     raw: ffi::Xsub,
@@ -127,6 +237,8 @@ impl Xsub {
     /// - `params`: for the message that a call with a wrong number of arguments dies of,
     ///   `Usage: NAME(PARAMS)` (perlapi: `croak_xs_usage`).
     /// - `min_args`, `max_args`: how many arguments it takes; `None` is no limit.
+    ///
+    /// Example: [`Xsub`].
     pub const fn new(
         name: &'static CStr,
         params: &'static CStr,
@@ -152,6 +264,8 @@ impl Xsub {
     }
 
     /// With this prototype (perlsub).
+    ///
+    /// Example: [`Xsub`].
     pub const fn prototype(mut self, prototype: &'static CStr) -> Self {
         self.raw.prototype = prototype.as_ptr();
         self
@@ -162,6 +276,8 @@ impl Xsub {
     /// Other bodies start [held](Call::hold). This one starts as it is called, and may own nothing
     /// that needs to be dropped, and use nothing but [`Call::plain_int`], before it has called
     /// [`Call::hold`].
+    ///
+    /// Example: [`Xsub`].
     pub const fn quick(mut self) -> Self {
         self.raw.quick = 1;
         self
@@ -169,6 +285,36 @@ impl Xsub {
 }
 
 /// One call of an XSUB: the interpreter and the arguments.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `join_all($separator, $first, @rest)`: a separator, perhaps a first word, and more.
+/// fn join_all(call: &Call<'_>) -> Result<Value> {
+///     if call.is_empty() {
+///         return Err(Error::croak("join_all needs a separator"));
+///     }
+///     let separator = call.arg(0).text()?.unwrap_or_default();
+///     let Some(first) = call.get(1) else {
+///         return Ok("".into());
+///     };
+///     let mut text = first.text()?.unwrap_or_default();
+///     for word in call.args().skip(2) {
+///         text += &separator;
+///         text += &word.text()?.unwrap_or_default();
+///     }
+///     Ok(Value::List(vec![text.into(), (call.len() as u64 - 1).into()]))
+/// }
+///
+/// fn scalars(call: &Call<'_>) -> Result<Value> {
+///     Ok((call.perl().sv_count() > 0).into())
+/// }
+/// ```
+/// ```perl
+/// join_all('-', 1, 2, 3);         # '1-2-3', 3
+/// join_all('-');                  # ''
+/// join_all();                     # dies: join_all needs a separator
+/// scalars();                      # 1
+/// ```
 pub struct Call<'c> {
     perl: Perl,
     raw: &'c UnsafeCell<ffi::Call>,
@@ -177,16 +323,22 @@ pub struct Call<'c> {
 
 impl Call<'_> {
     /// The interpreter that calls.
+    ///
+    /// Example: [`Call`].
     pub fn perl(&self) -> Perl {
         self.perl
     }
 
     /// The number of arguments.
+    ///
+    /// Example: [`Call`].
     pub fn len(&self) -> usize {
         self.raw().nargs
     }
 
     /// Whether there are none.
+    ///
+    /// Example: [`Call`].
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -198,6 +350,8 @@ impl Call<'_> {
     /// across it. Perl code that the body runs has the caller's signal mask.
     ///
     /// Every body but that of a [quick](Xsub::quick) XSUB starts like this; then it does nothing.
+    ///
+    /// Example: [`Xsub`].
     pub fn hold(&self) {
         // SAFETY: the shim's own struct, of this call.
         unsafe { ffi::perlxs_call_hold(self.perl.raw(), self.raw.get()) }
@@ -205,6 +359,8 @@ impl Call<'_> {
 
     /// The first argument of a [quick](Xsub::quick) XSUB, if it is there and a plain signed
     /// integer, without magic. `None` says nothing: [`Scalar::number`] reads the rest.
+    ///
+    /// Example: [`Xsub`].
     #[inline]
     pub fn plain_int(&self) -> Option<i64> {
         let call = self.raw();
@@ -215,11 +371,15 @@ impl Call<'_> {
     ///
     /// # Panics
     /// If there are not so many; [`get`](Call::get) asks.
+    ///
+    /// Example: [`Call`].
     pub fn arg(&self, i: usize) -> Scalar {
         self.get(i).expect("an argument below Xsub's min_args")
     }
 
     /// Argument `i`, counted from 0, or `None` if there are not so many.
+    ///
+    /// Example: [`Call`].
     pub fn get(&self, i: usize) -> Option<Scalar> {
         if i >= self.len() {
             return None;
@@ -229,11 +389,15 @@ impl Call<'_> {
     }
 
     /// All arguments; `skip(n)` leaves those after the first `n`.
+    ///
+    /// Example: [`Call`].
     pub fn args(&self) -> impl DoubleEndedIterator<Item = Scalar> + ExactSizeIterator {
         (0..self.len()).map(|i| self.arg(i))
     }
 
     /// What the caller takes. Whatever it is, the body may return any [`Value`].
+    ///
+    /// Example: [`Context`].
     pub fn context(&self) -> Context {
         // SAFETY: this thread's interpreter, in an XSUB.
         match unsafe { ffi::perlxs_call_context(self.perl.raw()) } {
@@ -245,6 +409,8 @@ impl Call<'_> {
 
     /// The caller's signal mask, a `sigset_t`, while the call is [held](Call::hold), else null. For
     /// a process that the body starts, which has all signals blocked otherwise.
+    ///
+    /// Example: [`Perl::before_exec`].
     pub fn signal_mask(&self) -> *const c_void {
         self.raw().mask.cast()
     }
@@ -310,6 +476,8 @@ unsafe extern "C" fn enter(
 }
 
 /// Everything that an extension defines.
+///
+/// Example: [`Xsub`].
 pub struct Module {
     package: &'static CStr,
     version: &'static CStr,
@@ -321,6 +489,8 @@ impl Module {
     /// - `package`: the perl package, `Linux::Clone`.
     /// - `version`: the one that the `.pm` file must have, as in its `$VERSION`.
     /// - `xsubs`: what it defines.
+    ///
+    /// Example: [`Xsub`].
     pub fn new(package: &'static CStr, version: &'static CStr, xsubs: &[&'static Xsub]) -> Self {
         Module {
             package,
@@ -331,6 +501,8 @@ impl Module {
     }
 
     /// With these constants too.
+    ///
+    /// Example: [`Constant`].
     pub fn constants(mut self, constants: impl IntoIterator<Item = Constant>) -> Self {
         self.constants.extend(constants);
         self
