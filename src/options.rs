@@ -1,6 +1,7 @@
 //! From `spawn`'s options to a request: everything is read and checked before anything is created.
 
 use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStringExt;
 
 use libc::{c_int, pid_t};
 use perlxs::{Call, Code, Number, Scalar};
@@ -230,10 +231,9 @@ impl Options {
             "loopback" => setup.loopback = value.is_true()?,
             "mount_proc" => setup.mount_proc = value.is_true()?,
             "root" => {
-                setup.root = if given {
-                    Some(octets(name, value)?)
-                } else {
-                    None
+                setup.root = match given {
+                    true => Some(by_its_name(octets(name, value)?)),
+                    false => None,
                 }
             }
             "parent_death" => {
@@ -266,6 +266,10 @@ impl Options {
                     true => Some(args::descriptor(FUNCTION, name, value)?),
                     false => None,
                 };
+                // else it could become one of spawn's own
+                if setup.streams[n].is_some_and(|fd| !sys::is_open(fd)) {
+                    return Err(Error::Errno(libc::EBADF));
+                }
             }
             _ => return Err(wrong(format!("there is no option {name:?}"))),
         }
@@ -451,6 +455,20 @@ fn octets(name: &str, value: &Scalar) -> Result<CString, Error> {
         .file_name()?
         .ok_or_else(|| wrong(format!("{name} must be a string, not {}", value.describe())))?;
     CString::new(octets).map_err(|_| wrong(format!("{name} has a NUL: {}", value.describe())))
+}
+
+/// The working directory by a name: as "." it would stay below what is mounted on it.
+fn by_its_name(directory: CString) -> CString {
+    let bytes = directory.as_bytes();
+    let is_here = !bytes.is_empty()
+        && bytes
+            .split(|&byte| byte == b'/')
+            .enumerate()
+            .all(|(n, part)| part == b"." || n > 0 && part.is_empty());
+    match std::env::current_dir() {
+        Ok(here) if is_here => CString::new(here.into_os_string().into_vec()).unwrap_or(directory),
+        _ => directory,
+    }
 }
 
 fn command(value: &Scalar) -> Result<Vec<CString>, Error> {

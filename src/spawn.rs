@@ -172,14 +172,7 @@ pub(crate) fn spawn(call: &Call<'_>, request: SpawnRequest, errno: c_int) -> Res
                 flags,
                 system_call: &system_call,
             };
-            if maps.is_empty() && start.may_share_memory() {
-                match start.in_shared_memory() {
-                    // after unshare(2) with NEWTIME the kernel gives no child shared memory
-                    Err(Error::Refused(Refusal { errno, .. })) if errno == libc::EINVAL => {}
-                    outcome => return outcome,
-                }
-            }
-            start.as_copy(&maps)?
+            start.child(&maps)?
         }
     };
     Ok(child)
@@ -315,11 +308,20 @@ enum Place<'a> {
 }
 
 impl ProgramStart<'_, '_> {
+    fn child(&self, maps: &[IdMap]) -> Result<Child, Error> {
+        match maps.is_empty() && self.may_share_memory() {
+            true => self.in_shared_memory(),
+            false => self.as_copy(maps),
+        }
+    }
+
     /// Whether the child can do without its parent, and with its parent's memory.
     fn may_share_memory(&self) -> bool {
         let setup = self.setup;
         // a time namespace is entered by one that has its memory for itself
-        let own_memory = setup.time_offsets.is_some() || self.flags.contains(CloneFlags::NEWTIME);
+        let own_memory = setup.time_offsets.is_some()
+            || self.flags.contains(CloneFlags::NEWTIME)
+            || sys::next_child_changes_time_namespace();
         // in another PID namespace only the parent itself can say that it lives
         let asks = setup.parent_death.is_some()
             && (self.flags.contains(CloneFlags::NEWPID) || sys::next_child_changes_pid_namespace());
@@ -497,14 +499,17 @@ fn run(call: &Call<'_>, words: Vec<String>) -> Result<String, Refusal> {
         flags: CloneFlags::PIDFD | CloneFlags::from_bits_retain(libc::SIGCHLD as u64),
         system_call: &SystemCall::Clone,
     };
-    let child = match start.in_shared_memory() {
+    let child = match start.child(&[]) {
         Ok(child) => child,
         Err(Error::Refused(refusal)) => return Err(refusal),
         Err(Error::Perl(_)) => return Err(refusal(libc::EIO)),
     };
     drop(write);
+    // Not until the end of file: a copy of this process that another thread makes may hold the
+    // pipe open. The few lines that such a program says are in it when it has ended.
+    sys::wait_for(child.pidfd.as_raw_fd());
+    sys::set_nonblocking(read.as_raw_fd());
     let mut said = Vec::new();
     let _ = File::from(read).read_to_end(&mut said);
-    sys::wait_for(child.pidfd.as_raw_fd());
     Ok(String::from_utf8_lossy(&said).into_owned())
 }

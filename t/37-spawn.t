@@ -355,9 +355,12 @@ sub hex_of { return join '', map { sprintf '%vx;', $_ } @_ }
         for my $handle ($closed, $memory) {
             is $seen->($name => $handle), 'errno ' . EBADF . ": Linux::Clone::spawn: $name: Bad file descriptor (the handle is closed, or in memory)", "$name: a handle without a descriptor";
         }
-        is $seen->($name => 999), 'errno ' . EBADF . ": Linux::Clone::spawn: $name: Bad file descriptor", 'a number that is not open';
-        is $seen->($name => -1), 'errno ' . EBADF . ": Linux::Clone::spawn: $name: Bad file descriptor", '-1';
+        is $seen->($name => 999), 'errno ' . EBADF . ": Linux::Clone::spawn: $name: Bad file descriptor (the handle is closed, or in memory)", 'a number that is not open';
+        is $seen->($name => -1), 'errno ' . EBADF . ": Linux::Clone::spawn: $name: Bad file descriptor (the handle is closed, or in memory)", '-1';
     }
+    # no number becomes one of spawn's own descriptors
+    my @free = grep { !-e "/proc/self/fd/$_" } 3 .. 20;
+    is_deeply [ map { $seen->(stdin => $_, time_offsets => { monotonic => 5 }) =~ /^errno @{[EBADF]}:/ ? 'refused' : $_ } @free ], [ ('refused') x @free ], 'numbers that are free';
     is end(code => sub { 0 }, cgroup => $closed), 'errno ' . EBADF . ': Linux::Clone::spawn: cgroup: Bad file descriptor (the handle is closed, or in memory)', 'cgroup too';
     # a caller that has closed some of its own
     for my $maps ([], [ uid_map => 'self', gid_map => 'self' ]) {
@@ -788,6 +791,17 @@ sub sleeper { return spawn(code => sub { $SIG{TERM} = 'DEFAULT'; sleep 60; 0 }, 
     my $left = eval { alarm 1; $child->wait; 1 } ? '' : $@;
     alarm 0;
     is $left, "alarm\n", 'a handler that dies ends wait';
+    {
+        # a kernel that forgets: what a handler's wait has heard is not lost
+        no warnings 'redefine';
+        local *Linux::Clone::Child::_status_of = sub { return };
+        my $child = spawn(exec => [ 'sh', '-c', 'sleep 0.3; exit 3' ]) or die $Linux::Clone::error;
+        local $SIG{ALRM} = sub { $child->wait };
+        Time::HiRes::ualarm(100_000);
+        $child->wait;
+        alarm 120;
+        is $child->wait . " $?", $child->pid . ' 768', 'a handler that waits for the same child';
+    }
     is $child->running, 1, 'the child runs on';
     $child->kill('KILL');
     is $child->wait, $child->pid, 'and can be waited for';

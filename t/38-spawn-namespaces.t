@@ -329,6 +329,14 @@ SKIP: {
     is output(exec => [ 'ls', '/' ], @user, root => $root) =~ s/^(?:lib.*|usr|bin)\n//mgr, "etc\nproc\ntmp\n", 'it sees it as /';
     chdir $dir or die $!;
     is told(sub { $names->('/') }, @user, root => 'root'), 'etc proc tmp', 'a relative name';
+    {
+        require Cwd;
+        my $before = Cwd::getcwd();
+        chdir "$dir/root" or die $!;
+        is told(sub { $names->('/') }, @user, root => $_), 'etc proc tmp', "the working directory, as $_" for '.', './', './.';
+        chdir $before or die $!;
+    }
+    like end(code => sub { 0 }, @user, root => '/'), qr{^errno @{[EBUSY]}: Linux::Clone::spawn: root /: .* \(it is the root directory already\)$}, 'the root itself';
     is told(sub { $names->('/') }, @user, root => './root/../root/'), 'etc proc tmp', 'a longer one';
     symlink 'root', "$dir/link" or die $!;
     is told(sub { $names->('/') }, @user, root => 'link'), 'etc proc tmp', 'a symbolic link to it';

@@ -270,8 +270,9 @@ says. spawn returns when it is about to be called.
 =item exec => [$program, @arguments]
 
 A program, looked for in PATH as by C<exec>, in the child: below its new root.
-It never goes through a shell. spawn returns when the program runs; that it
-cannot be run is an error of spawn.
+A file without an interpreter line is run by F</bin/sh>, as by execvp(3).
+spawn returns when the program runs; that it cannot be run is an error of
+spawn.
 
 =back
 

@@ -132,18 +132,36 @@ pub(crate) fn gettid() -> pid_t {
     unsafe { libc::syscall(libc::SYS_gettid) as pid_t }
 }
 
+/// What such a link to a namespace says: "pid:[4026531836]" (namespaces(7)).
+fn namespace(link: &CStr) -> Option<[u8; 32]> {
+    let mut name = [0u8; 32];
+    // SAFETY: a C string, and a buffer of that length.
+    let len = unsafe { libc::readlink(link.as_ptr(), name.as_mut_ptr().cast(), name.len()) };
+    (len > 0).then_some(name)
+}
+
 /// Whether the caller's next child is to be in another PID namespace than the caller, by
-/// unshare(2) or setns(2); true if that cannot be told (namespaces(7)).
+/// unshare(2) or setns(2); true if that cannot be told.
 pub(crate) fn next_child_changes_pid_namespace() -> bool {
-    // such a link reads "pid:[4026531836]"
-    let namespace = |file: &CStr| {
-        let mut name = [0u8; 32];
-        // SAFETY: a C string, and a buffer of that length.
-        let len = unsafe { libc::readlink(file.as_ptr(), name.as_mut_ptr().cast(), name.len()) };
-        (len > 0).then_some(name)
-    };
     let own = namespace(c"/proc/thread-self/ns/pid");
     own.is_none() || own != namespace(c"/proc/thread-self/ns/pid_for_children")
+}
+
+/// Whether it is to be in another time namespace.
+pub(crate) fn next_child_changes_time_namespace() -> bool {
+    namespace(c"/proc/thread-self/ns/time") != namespace(c"/proc/thread-self/ns/time_for_children")
+}
+
+/// Whether there is a descriptor of this number (fcntl(2)).
+pub(crate) fn is_open(fd: c_int) -> bool {
+    // SAFETY: touches no memory.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// Makes read(2) of this descriptor return instead of waiting (O_NONBLOCK).
+pub(crate) fn set_nonblocking(fd: c_int) {
+    // SAFETY: touches no memory.
+    unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) };
 }
 
 /// The effective user id (geteuid(2)).

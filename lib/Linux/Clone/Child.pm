@@ -17,6 +17,7 @@ sub _new {
     my $self = bless { pid => $pid }, __PACKAGE__;
     # perl warns of a handle that is to be read if STDOUT is closed
     no warnings 'io';
+    local $^F = 2;    # it stays close-on-exec
     open $self->{pidfd}, '<&=', $pidfd or return;
     return $self;
 }
@@ -52,7 +53,8 @@ sub wait {
                 : $code == Linux::Clone::CLD_DUMPED() ? $status | 128
                 :                                       $status;
         }
-        else {
+        # a signal handler may have called this meanwhile
+        elsif (!defined $self->{status}) {
             # somebody else has waited for it; a new kernel remembers
             my $errno = $! + 0;
             $self->{status} = _status_of($self->{pidfd});
