@@ -34,7 +34,10 @@ runs C<cargo build --release> with C<PERL> set to the perl that ran Makefile.PL 
 library to where XSLoader looks for it. It does so when a source file or the Makefile has changed,
 and only then, so that C<make install> needs no cargo.
 
-Each perl has a build directory of its own, below C<$CARGO_TARGET_DIR> or F<target>.
+Each perl has a build directory of its own, below C<$CARGO_TARGET_DIR> or F<target>. What is built is
+for the host of C<rustc>, whatever cargo's configuration says; for a perl that is another (one of 32
+bits, say), run Makefile.PL with C<$CARGO_BUILD_TARGET> set to its target triple. Both variables count
+when Makefile.PL runs, not when make does. The make must be GNU make.
 
 C<CRATE> is a hash:
 
@@ -47,7 +50,7 @@ The name of the crate's cdylib, without F<lib> and F<.so>.
 =item sources
 
 Files and directories, relative, of which the library is built, those of path dependencies among
-them. F<Makefile.PL> lists them once: run it again when a file is added or removed.
+them. A file that is added or removed below a directory counts, too.
 
 =item extra
 
@@ -62,8 +65,8 @@ Linux does not need. Where there is a F<vendor>, C<make> takes them from it and 
 A checkout has none. META.json gets C<provides> from the packages in F<lib>.
 
 Returns nothing. Dies with what is missing, and the packages that bring it, if the toolchain is not
-complete. On another system than Linux it prints that and exits with 0 without a Makefile, as the
-CPAN testers expect.
+complete, or which of C<sources> is not there. On another system than Linux it prints that and exits
+with 0 without a Makefile, as the CPAN testers expect.
 
 =cut
 
@@ -176,19 +179,23 @@ sub at_least {
     return 1;
 }
 
-# All files of these paths.
+# For make, when it runs: all files of these paths, and the directories, which are newer when a file
+# is added or removed.
 sub source_files {
     my (@paths) = @_;
-    my @files;
     for my $path (@paths) {
-        File::Find::find(
-            {   no_chdir => 1,
-                wanted   => sub { push @files, $_ if -f && !/[.~]swp$|~$/ },
-            },
-            $path
-        );
+        die "CRATE: there is no $path\n" if !-e $path;
     }
-    return sort @files;
+    my $paths = join ' ', map { s/'/'\\''/gr =~ s/\$/\$\$/gr =~ s/.*/'$&'/rs } @paths;
+    return "\$(shell find $paths ! -name '*~' ! -name '.*.sw?')";
+}
+
+# The target triple to build for; none if rustc does not tell.
+sub target_triple {
+    return $ENV{CARGO_BUILD_TARGET} if length($ENV{CARGO_BUILD_TARGET} // '');
+    open my $fh, '-|', qw(rustc -vV) or return '';
+    my ($host) = map { /^host: (\S+)/ } <$fh>;
+    return $host // '';
 }
 
 # META.json's list of packages. Needed by `make dist` only, so where a system has packaged
@@ -219,6 +226,7 @@ my $libc_linux = qr{^(?!src/)|^src/(?:
 sub pack_vendor {
     my ($dir) = @_;
     require ExtUtils::Manifest;
+    require File::Find;
     require JSON::PP;
     chdir $dir or die "$dir: $!\n";
 
@@ -238,10 +246,11 @@ sub pack_vendor {
         print {$out} $json->encode($checksums);
         close $out or die "$file: $!\n";
     }
-    File::Find::finddepth({ no_chdir => 1, wanted => sub { rmdir if -d } }, 'vendor');
+    my @files;
+    File::Find::finddepth({ no_chdir => 1, wanted => sub { -d $_ ? rmdir $_ : push @files, $_ } }, 'vendor');
 
     local $ExtUtils::Manifest::Quiet = 1;
-    ExtUtils::Manifest::maniadd({ map { $_ => '' } source_files('vendor') });
+    ExtUtils::Manifest::maniadd({ map { $_ => '' } sort @files });
     return;
 }
 
@@ -265,6 +274,9 @@ sub rules {
         installed => '$(INST_ARCHAUTODIR)/$(BASEEXT).so',
         target    => 'dynamic',
     };
+    my $triple  = target_triple();
+    my $for     = $triple ? "--target $triple " : '';
+    my $release = File::Spec->catdir('$(CARGO_TARGET)', $triple || (), 'release');
     my $targets = '';
     my $rules   = <<"MAKE";
 
@@ -273,15 +285,15 @@ CARGO_OFFLINE = $offline
 CARGO_TARGET = $target
 MAKE
     for my $built ($library, @{ $crate->{extra} // [] }) {
-        my $sources = join ' ', source_files(@{ $built->{sources} });
+        my $sources = source_files(@{ $built->{sources} });
         $targets .= "\n$built->{target} :: $built->{installed}\n";
         $rules .= <<"MAKE";
 
 $built->{installed} : $sources \$(FIRST_MAKEFILE)
-	PERL=\$(ABSPERL) \$(CARGO) build --release --locked \$(CARGO_OFFLINE) $built->{cargo} --target-dir "\$(CARGO_TARGET)"
+	PERL=\$(ABSPERL) \$(CARGO) build --release --locked \$(CARGO_OFFLINE) $for$built->{cargo} --target-dir "\$(CARGO_TARGET)"
 	\$(MKPATH) \$(\@D)
 	\$(RM_F) \$\@
-	\$(CP) "\$(CARGO_TARGET)/release/$built->{built}" \$\@
+	\$(CP) "$release/$built->{built}" \$\@
 	\$(CHMOD) \$(PERM_RWX) \$\@
 MAKE
     }
