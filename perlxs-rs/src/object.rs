@@ -24,7 +24,7 @@ struct Payload<T> {
     value: T,
 }
 
-/// A perl object that owns a Rust value, which it derefs to.
+/// A perl object that owns a Rust value; it is used as that value ([`Deref`]).
 ///
 /// To perl it is a hash, empty at first, blessed into a class; perl code may keep what it likes in
 /// it. The value is not in the hash: nothing that perl code does can reach, copy or forge it, and
@@ -40,8 +40,8 @@ struct Payload<T> {
 /// interpreter may be freed by another thread than the one that it ran on. So it cannot hold a
 /// [`Scalar`]; those can be in the object's hash ([`Scalar::hash`]).
 ///
-/// In a new ithread the copy of an object owns nothing, and [`Scalar::object`] says so. With
-/// `sub CLONE_SKIP { 1 }` in its class, perl makes it undef there (perlmod).
+/// In a new thread of perl's, the copy of an object owns nothing, and [`Scalar::object`] says so.
+/// With `sub CLONE_SKIP { 1 }` in its class, perl makes it undef there (`perlmod`).
 ///
 /// To perl it goes as a reference: `Value::from(&object)`.
 ///
