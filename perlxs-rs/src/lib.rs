@@ -26,8 +26,8 @@
 //! Greeting::greet();              # dies: Usage: Greeting::greet(name) at
 //! ```
 //!
-//! `doc/from-xs.md`, a file of this crate, is for those who know XS: what becomes of typemaps,
-//! `PPCODE`, `croak`, `BOOT` and `DESTROY`.
+//! [`from_xs`] is for those who know XS: what becomes of typemaps, `PPCODE`, `croak`, `BOOT` and
+//! `DESTROY`.
 //!
 //! In the examples below, the block of perl says what perl makes of the block of Rust. All are run
 //! like that by this crate's tests.
@@ -68,6 +68,10 @@ pub use scalar::{Kind, Number, Scalar};
 #[doc(hidden)]
 pub use xsub::boot_module;
 pub use xsub::{Body, Call, Context, Module, Value, Xsub};
+
+#[cfg(doc)]
+#[doc = include_str!("../doc/from-xs.md")]
+pub mod from_xs {}
 
 /// Defines the function that perl calls when it loads the extension.
 ///

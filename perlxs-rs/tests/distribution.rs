@@ -51,13 +51,17 @@ impl Distribution {
     }
 }
 
+/// The example distribution. `None` in the package, which cannot have another one in it; nor can a
+/// package be made of that.
+fn hello() -> Option<PathBuf> {
+    let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello");
+    hello.exists().then_some(hello)
+}
+
 #[test]
 fn outside_the_repository() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let hello = here.join("examples/hello");
-    if !hello.exists() {
-        return; // in the package, which cannot have another one in it
-    }
+    let Some(hello) = hello() else { return };
     let directory = env::temp_dir().join(format!("perlxs-hello-{}", std::process::id()));
     let dist = Distribution {
         directory: directory.clone(),
@@ -107,4 +111,33 @@ fn outside_the_repository() {
     ));
     let refused = dist.run("CARGO_BUILD_TARGET=nowhere $PERL Makefile.PL; ! make");
     assert!(refused.contains("nowhere"), "{refused}");
+}
+
+/// Runs cargo on this crate and returns what it says. Built elsewhere, so that it says all anew.
+fn cargo(arguments: &[&str]) -> String {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("distribution");
+    let output = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+        .args(arguments)
+        .args(["--offline", "--target-dir"])
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "cargo {arguments:?}:\n{text}");
+    text
+}
+
+#[test]
+fn package_and_documentation() {
+    if hello().is_none() {
+        return;
+    }
+    for arguments in [
+        &["package", "--no-verify", "--allow-dirty"][..],
+        &["doc", "--no-deps"][..],
+    ] {
+        let said = cargo(arguments);
+        assert!(!said.contains("warning"), "cargo {arguments:?}:\n{said}");
+    }
 }

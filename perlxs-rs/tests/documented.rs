@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The comment is what perl makes of it, in list context; what the exception starts with; what
-//! is printed. Other lines just run.
+//! is printed. Other lines just run. A block of Rust that imports nothing of perlxs gets all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -52,11 +52,17 @@ fn examples(origin: &str, text: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     for (language, text) in blocks(text) {
         match language.as_str() {
-            "" | "rust" => examples.push(Example {
-                origin: origin.to_string(),
-                rust: text,
-                perl: String::new(),
-            }),
+            "" | "rust" => {
+                let imports = match text.contains("use perlxs::") {
+                    true => "",
+                    false => "use perlxs::*;\n",
+                };
+                examples.push(Example {
+                    origin: origin.to_string(),
+                    rust: format!("{imports}{text}"),
+                    perl: String::new(),
+                });
+            }
             "perl" => {
                 let example = examples.last_mut().filter(|e| e.perl.is_empty());
                 let example = example.unwrap_or_else(|| panic!("{origin}: only perl:\n{text}"));
@@ -225,8 +231,11 @@ fn documented(here: &Path) -> Vec<Example> {
 
 /// The names of the functions that are XSUBs.
 fn bodies(rust: &str) -> Vec<&str> {
-    let signature = "(call: &Call<'_>) -> Result<Value>";
-    let functions = rust.lines().filter(|line| line.contains(signature));
+    let functions = rust.lines().filter(|line| {
+        ["call", "_"]
+            .iter()
+            .any(|call| line.contains(&format!("({call}: &Call<'_>) -> Result<Value>")))
+    });
     functions
         .filter_map(|line| line.split_once("fn ")?.1.split('(').next())
         .collect()
