@@ -427,12 +427,24 @@ extern "C" fn born_program(birth: *mut c_void) -> c_int {
     sys::exit_now(255)
 }
 
+/// Whether the numbers in /proc are those of the caller's PID namespace: in another one's /proc they
+/// are other processes, and the caller has several (proc_pid_status(5), NSpid).
+fn proc_is_ours() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    ids.is_some_and(|ids| ids.split_whitespace().count() == 1)
+}
+
 /// Writes a map that the child cannot write itself: with the right to map others' ids directly,
 /// else by the program that has it for who has a range in /etc/subuid (newuidmap(1)).
 fn write_map(call: &Call<'_>, pid: pid_t, map: &IdMap) -> Result<(), Refusal> {
     let kind = map.kind;
     let name = kind.step().name();
     let file = format!("/proc/{pid}/{name}");
+    if !proc_is_ours() {
+        let hint = "/proc is not that of the caller's PID namespace".into();
+        return Err(Refusal::new(name, libc::ENOENT, Some(hint)));
+    }
     if kind.may_map_others() {
         // one write(2): the kernel takes the whole map or nothing
         return fs::write(file, map.text()).map_err(|error| {

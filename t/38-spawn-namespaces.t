@@ -263,6 +263,14 @@ SKIP: {
     }, @user, flags => Linux::Clone::NEWNS), 'mounted unseen', 'though / is shared';
 }
 
+# the numbers in the /proc of another PID namespace are other processes
+SKIP: {
+    my $refusal = end(code => sub { 0 }, @user, flags => Linux::Clone::NEWPID);
+    skip "the kernel refuses a PID namespace: $refusal", 1 if $refusal ne 'exit 0';
+    like told(sub { end(exec => ['true'], uid_map => [[ 0, 0, 1 ]]) }, @user, flags => Linux::Clone::NEWPID),
+        qr{^errno @{[ENOENT]}: Linux::Clone::spawn: uid_map: .* \(/proc is not that of the caller's PID namespace\)$}, 'no map of another process is written';
+}
+
 # ---- mount_proc ----
 
 my $proc_refusal = end(code => sub { 0 }, @user, mount_proc => 1);

@@ -327,7 +327,8 @@ is, the child becomes 0, with no other groups.
 
 The child waits until its maps stand. Everybody may map the own id alone; then
 setgroups(2) is denied in the namespace first, since the kernel wants that.
-With CAP_SETUID (for groups CAP_SETGID) the parent writes the maps, and
+With CAP_SETUID (for groups CAP_SETGID) the parent writes the maps, for which
+F</proc> has to be that of its own PID namespace, and
 setgroups(2) stays. Other rows are written by newuidmap(1) and newgidmap(1),
 which let users have the ranges in F</etc/subuid> and F</etc/subgid>.
 

@@ -29,8 +29,10 @@ sub pidfd { return $_[0]{pidfd} }
 sub running {
     my ($self) = @_;
     return '' if defined $self->{status};
+    my $fd = fileno $self->{pidfd};
+    return '' if !defined $fd;    # somebody has closed the handle
     local $!;
-    vec(my $pidfd = '', fileno $self->{pidfd}, 1) = 1;
+    vec(my $pidfd = '', $fd, 1) = 1;
     my $ready;
     # a signal interrupts even a select that does not wait
     do { $ready = select my $set = $pidfd, undef, undef, 0 } while $ready == -1 && $!{EINTR};
@@ -138,7 +140,8 @@ C<waitpid> does; so it does when called again. Signal handlers run meanwhile.
 If somebody else has waited for it, by C<wait>, by a handler for SIGCHLD or
 because SIGCHLD is ignored, the kernel still knows how it ended (Linux 6.15).
 An older one does not: then wait returns -1, with C<$!> ECHILD and C<$?> -1.
-So it does in another process than the one that called spawn.
+In another process than the one that called spawn it is the same: -1 until it
+has been waited for.
 
 =head2 kill
 
