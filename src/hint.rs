@@ -91,8 +91,9 @@ pub(crate) fn for_step(step: Step, errno: i32) -> Option<String> {
         (Step::TimeOffsets, libc::ERANGE) => "the clock would be below 0, or beyond its end",
         (Step::Loopback, libc::EPERM) => "it takes CAP_NET_ADMIN in the network namespace",
         (Step::Mounts, libc::EINVAL) => "is the caller in a chroot?",
-        (Step::Root, libc::EBUSY) => "it is the root directory already",
-        (Step::Root, libc::EINVAL) => "is the current root the initial ramfs, or a chroot?",
+        (Step::Root, libc::EINVAL | libc::EBUSY) => {
+            "is it the root already, or the current root a ramfs or a chroot?"
+        }
         (Step::MountProc, libc::EPERM) => {
             "a user namespace gets a new /proc only where one is in sight that hides nothing"
         }

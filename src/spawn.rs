@@ -427,8 +427,8 @@ extern "C" fn born_program(birth: *mut c_void) -> c_int {
     sys::exit_now(255)
 }
 
-/// Whether the numbers in /proc are those of the caller's PID namespace: in another one's /proc they
-/// are other processes, and the caller has several (proc_pid_status(5), NSpid).
+/// Whether the numbers in /proc are those of the caller's PID namespace: in another one's /proc
+/// they are other processes, and the caller has several (proc_pid_status(5), NSpid).
 fn proc_is_ours() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
