@@ -1241,7 +1241,6 @@ static void S_array_push(pTHX_ void *arg)
     av_push(av, SvRMAGICAL(av) && mg_find((SV *)av, PERL_MAGIC_tied)
                     ? value
                     : SvREFCNT_inc_simple_NN(value));
-    SvSETMAGIC((SV *)av); /* @ISA */
 }
 
 int perlxs_array_push(perlxs_interp *interp, SV *av, SV *value, SV **error)
@@ -1267,7 +1266,6 @@ static void S_array_pop(pTHX_ void *arg)
         *a->out = NULL;
     else
         *a->out = av_pop(av);
-    SvSETMAGIC((SV *)av);
 }
 
 int perlxs_array_pop(perlxs_interp *interp, SV *av, SV **out, SV **error)

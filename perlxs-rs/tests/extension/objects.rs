@@ -1,5 +1,7 @@
 //! Objects that own a Rust value.
 
+#![allow(unsafe_code)]
+
 use std::cell::{Cell, RefCell};
 
 use perlxs::{Call, Error, Object, Result, Value};
@@ -21,6 +23,16 @@ struct Bad(Counted);
 impl Drop for Bad {
     fn drop(&mut self) {
         panic!("bad drop");
+    }
+}
+
+/// A value whose drop gets a signal.
+struct Raises(Counted);
+
+impl Drop for Raises {
+    fn drop(&mut self) {
+        // SAFETY: a signal to this thread.
+        unsafe { libc::raise(libc::SIGUSR1) };
     }
 }
 
@@ -56,6 +68,7 @@ pub fn new(call: &Call<'_>) -> Result<Value> {
         }
         Some("other") => (&Object::new(perl, class, Other)?).into(),
         Some("bad") => (&Object::new(perl, class, Bad(Counted))?).into(),
+        Some("raises") => (&Object::new(perl, class, Raises(Counted))?).into(),
         Some("calls") => {
             let last_words = code(call, 2)?;
             LAST_WORDS.with(|code| code.replace(Some(last_words)));
