@@ -4,38 +4,33 @@
 
 use std::ptr::{self, NonNull};
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use libc::c_long;
 use libc::{c_int, c_ulong, c_void, pid_t};
 
 use super::gettid;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-use super::{errno, exit_now, last_error};
+use super::{answered, exit_now};
 use crate::error::Error;
 
-/// clone(2): starts a process that calls `entry(arg)` on the stack below `stack_top` and ends
-/// with the status it returns. Returns its process id.
+/// Where a child starts.
+pub(crate) type Entry = extern "C" fn(*mut c_void) -> c_int;
+
+/// A system call that starts a process with a stack of its own; there it calls `entry(arg)`, which
+/// does not return. Returns what the call returned in the parent.
+///
+/// Not clone(3), where we can do without it: before glibc 2.25 that writes into the C library's
+/// struct of the calling thread, for a child that shares memory, and whoever joins the thread
+/// meanwhile takes it for ended.
 ///
 /// # Safety
-/// `flags` has VM only with VFORK, and SETTLS only with a `tls` as the architecture wants it.
-/// `stack_top` is the end of a mapping that nobody uses, aligned for the architecture;
-/// `parent_tid` and, with a flag that uses it, `child_tid` are writable; `entry` may be called
-/// with `arg` in a copy of this process, or with VM in this memory while the caller sleeps.
-pub(crate) unsafe fn clone(
-    entry: extern "C" fn(*mut c_void) -> c_int,
-    stack_top: *mut c_void,
-    flags: c_int,
-    arg: *mut c_void,
-    parent_tid: *mut c_int,
-    tls: *mut c_void,
-    child_tid: *mut c_int,
-) -> Result<pid_t, Error> {
+/// As for [`clone`], of which `arguments` are those of the architecture, or as for [`clone3`].
+#[cfg(target_arch = "x86_64")]
+unsafe fn start(number: c_long, arguments: [usize; 5], entry: Entry, arg: *mut c_void) -> isize {
+    let [a, b, c, d, e] = arguments;
     let outcome: isize;
-    // Not clone(3) where we can do without it: before glibc 2.25 it writes into the C library's
-    // struct of the calling thread, for a child that shares memory, and whoever joins the thread
-    // meanwhile takes it for ended.
-    // SAFETY: as the caller says; the pointers of unused arguments are null. The child starts
-    // behind the system call, with all registers as they were but the result and the stack
-    // pointer; it calls `entry` and never comes here.
-    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as the caller says. The child starts behind the system call, with all registers as
+    // they were but the result and the stack pointer; it calls `entry` and never comes here.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -46,20 +41,30 @@ pub(crate) unsafe fn clone(
             "call r13",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone as isize => outcome,
-            in("rdi") flags as u32 as usize,
-            in("rsi") stack_top,
-            in("rdx") parent_tid,
-            in("r10") child_tid,
-            in("r8") tls,
+            inlateout("rax") number as isize => outcome,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
+            in("r8") e,
             in("r12") arg,
             in("r13") entry,
             lateout("rcx") _,
             lateout("r11") _,
         );
     }
+    outcome
+}
+
+/// As above.
+///
+/// # Safety
+/// As above.
+#[cfg(target_arch = "aarch64")]
+unsafe fn start(number: c_long, arguments: [usize; 5], entry: Entry, arg: *mut c_void) -> isize {
+    let [a, b, c, d, e] = arguments;
+    let outcome: isize;
     // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
     unsafe {
         std::arch::asm!(
             "svc #0",
@@ -70,31 +75,60 @@ pub(crate) unsafe fn clone(
             "blr x21",
             "brk #1",
             "2:",
-            in("x8") libc::SYS_clone,
-            inlateout("x0") flags as u32 as usize => outcome,
-            in("x1") stack_top,
-            in("x2") parent_tid,
-            in("x3") tls,
-            in("x4") child_tid,
+            in("x8") number,
+            inlateout("x0") a => outcome,
+            in("x1") b,
+            in("x2") c,
+            in("x3") d,
+            in("x4") e,
             in("x20") arg,
             in("x21") entry,
             lateout("x30") _,
         );
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    {
-        // SAFETY: as above.
-        outcome = unsafe {
-            match libc::clone(entry, stack_top, flags, arg, parent_tid, tls, child_tid) {
-                -1 => -(errno() as isize),
-                pid => pid as isize,
-            }
-        };
-    }
+    outcome
+}
+
+/// The process id that [`start`] has returned, or its errno.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn started(outcome: isize) -> Result<pid_t, Error> {
     match outcome {
         pid @ 0.. => Ok(pid as pid_t),
         error => Err(Error::Errno(-error as c_int)),
     }
+}
+
+/// clone(2): starts a process that calls `entry(arg)` on the stack below `stack_top` and ends
+/// with the status it returns. Returns its process id.
+///
+/// # Safety
+/// `flags` has VM only with VFORK, and SETTLS only with a `tls` as the architecture wants it.
+/// `stack_top` is the end of a mapping that nobody uses, aligned for the architecture;
+/// `parent_tid` and, with a flag that uses it, `child_tid` are writable; `entry` may be called
+/// with `arg` in a copy of this process, or with VM in this memory while the caller sleeps.
+pub(crate) unsafe fn clone(
+    entry: Entry,
+    stack_top: *mut c_void,
+    flags: c_int,
+    arg: *mut c_void,
+    parent_tid: *mut c_int,
+    tls: *mut c_void,
+    child_tid: *mut c_int,
+) -> Result<pid_t, Error> {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    {
+        let (flags, stack) = (flags as u32 as usize, stack_top as usize);
+        let (parent, child, tls) = (parent_tid as usize, child_tid as usize, tls as usize);
+        #[cfg(target_arch = "x86_64")]
+        let arguments = [flags, stack, parent, child, tls];
+        #[cfg(target_arch = "aarch64")]
+        let arguments = [flags, stack, parent, tls, child];
+        // SAFETY: as the caller says; the pointers of unused arguments are null.
+        started(unsafe { start(libc::SYS_clone, arguments, entry, arg) })
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    // SAFETY: as above.
+    answered(unsafe { libc::clone(entry, stack_top, flags, arg, parent_tid, tls, child_tid) })
 }
 
 /// `struct clone_args` of clone3(2), version 2 (Linux 5.7).
@@ -128,70 +162,27 @@ pub(crate) const CLONE3_HAS_OWN_STACK: bool =
 /// As for [`clone`]; without [`CLONE3_HAS_OWN_STACK`], never with VM.
 pub(crate) unsafe fn clone3(
     args: &mut CloneArgs,
-    entry: extern "C" fn(*mut c_void) -> c_int,
+    entry: Entry,
     arg: *mut c_void,
 ) -> Result<pid_t, Error> {
     let size = size_of::<CloneArgs>();
-    let outcome: isize;
-    // SAFETY: the kernel reads `args`. The child starts behind the system call, with all registers
-    // as they were but the result and the stack pointer; it calls `entry` and never comes here.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp", // the outermost frame
-            "mov rdi, r12",
-            "call r13",
-            "ud2",
-            "2:",
-            inlateout("rax") libc::SYS_clone3 as isize => outcome,
-            in("rdi") &raw mut *args,
-            in("rsi") size,
-            in("r12") arg,
-            in("r13") entry,
-            lateout("rcx") _,
-            lateout("r11") _,
-        );
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        std::arch::asm!(
-            "svc #0",
-            "cbnz x0, 2f",
-            "mov x29, xzr", // the outermost frame
-            "mov x30, xzr",
-            "mov x0, x20",
-            "blr x21",
-            "brk #1",
-            "2:",
-            in("x8") libc::SYS_clone3,
-            inlateout("x0") &raw mut *args => outcome,
-            in("x1") size,
-            in("x20") arg,
-            in("x21") entry,
-            lateout("x30") _,
-        );
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    {
+        let arguments = [(&raw mut *args) as usize, size, 0, 0, 0];
+        // SAFETY: as the caller says; the kernel reads `args`.
+        started(unsafe { start(libc::SYS_clone3, arguments, entry, arg) })
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         args.stack = 0;
         args.stack_size = 0;
         // SAFETY: without a stack of its own the child returns here like a forked one.
-        outcome = unsafe { libc::syscall(libc::SYS_clone3, &raw mut *args, size) as isize };
-        if outcome == 0 {
+        let pid = answered(unsafe { libc::syscall(libc::SYS_clone3, &raw mut *args, size) })?;
+        if pid == 0 {
             entry(arg);
             exit_now(255);
         }
-        if outcome == -1 {
-            return Err(last_error());
-        }
-    }
-    match outcome {
-        pid @ 0.. => Ok(pid as pid_t),
-        error => Err(Error::Errno(-error as c_int)),
+        Ok(pid as pid_t)
     }
 }
 
