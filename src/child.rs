@@ -217,18 +217,10 @@ fn start_guest(
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
         // them; born_guest takes a `Guest`.
-        sys::keeping_thread_id(|| unsafe {
-            let guest = (&raw mut guest).cast();
-            clone_on(
-                stack,
-                flags,
-                &request.system_call,
-                None,
-                born_guest,
-                guest,
-                tid,
-            )
-        })
+        unsafe {
+            let (guest, system_call) = ((&raw mut guest).cast(), &request.system_call);
+            clone_on(stack, flags, system_call, None, born_guest, guest, tid)
+        }
     })?
 }
 
@@ -239,7 +231,7 @@ pub(crate) unsafe fn clone_on(
     flags: CloneFlags,
     system_call: &SystemCall,
     tls: Option<&Tls>,
-    entry: extern "C" fn(*mut c_void) -> c_int,
+    entry: sys::Entry,
     arg: *mut c_void,
     child_tid: *mut pid_t,
 ) -> Result<Started, Error> {
@@ -247,7 +239,8 @@ pub(crate) unsafe fn clone_on(
     // Where the kernel stores the descriptor; clone(2) has one place for that and for the id.
     let mut pidfd: c_int = -1;
     let mut parent_tid: c_int = -1;
-    let pid = match system_call {
+    // a child in shared memory may write over the note
+    let pid = sys::keeping_thread_id(|| match system_call {
         SystemCall::Clone => {
             let stored = match flags.contains(CloneFlags::PIDFD) {
                 true => &raw mut pidfd,
@@ -263,7 +256,7 @@ pub(crate) unsafe fn clone_on(
                     stored,
                     tls,
                     child_tid,
-                )?
+                )
             }
         }
         SystemCall::Clone3 {
@@ -289,9 +282,9 @@ pub(crate) unsafe fn clone_on(
                 args.set_tid = 0;
             }
             // SAFETY: as the caller says.
-            unsafe { sys::clone3(&mut args, entry, arg)? }
+            unsafe { sys::clone3(&mut args, entry, arg) }
         }
-    };
+    })?;
     // a kernel that does not know the flag stores nothing
     let pidfd = (flags.contains(CloneFlags::PIDFD) && pidfd >= 0).then(|| {
         // SAFETY: with this flag the kernel has stored a new descriptor, and nobody else has it.

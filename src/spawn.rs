@@ -339,7 +339,7 @@ impl ProgramStart<'_, '_> {
             failure: &failure,
         };
         let flags = CloneFlags::VM | CloneFlags::VFORK;
-        let child = sys::keeping_thread_id(|| self.start(flags, place))?;
+        let child = self.start(flags, place)?;
         match failure.get() {
             None => Ok(child),
             Some(failure) => {
@@ -498,7 +498,7 @@ fn run(call: &Call<'_>, words: Vec<String>) -> Result<String, Refusal> {
     ];
     let program = Program::new(words.collect(), Some(environment), Some(PATH));
     let refusal = |errno| Refusal::new("pipe", errno, None);
-    let (read, write) = sys::pipe().map_err(refusal)?;
+    let (read, write) = sys::pipe().map_err(|error| refusal(error.errno()))?;
     let setup = Setup {
         streams: [None, None, Some(write.as_raw_fd())],
         ..Setup::default()
@@ -519,7 +519,7 @@ fn run(call: &Call<'_>, words: Vec<String>) -> Result<String, Refusal> {
     drop(write);
     // Not until the end of file: a copy of this process that another thread makes may hold the
     // pipe open. The few lines that such a program says are in it when it has ended.
-    sys::wait_for(child.pidfd.as_raw_fd());
+    sys::reap_by_pidfd(child.pidfd.as_raw_fd());
     sys::set_nonblocking(read.as_raw_fd());
     let mut said = Vec::new();
     let _ = File::from(read).read_to_end(&mut said);

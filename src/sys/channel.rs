@@ -4,10 +4,10 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use libc::{c_int, c_long, c_void};
+use libc::{c_long, c_void};
 use perlxs::Call;
 
-use super::{errno, last_error};
+use super::{answered, errno};
 use crate::error::Error;
 
 /// A pair of connected sockets that keep messages apart; close-on-exec (unix(7)).
@@ -29,9 +29,7 @@ impl Channel {
         let mut ends = [-1; 2];
         let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
         // SAFETY: a place for two descriptors.
-        if unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) } == -1 {
-            return Err(last_error());
-        }
+        answered(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
         // SAFETY: new ones, which nobody else has.
         let [parent, child] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
         Ok(Channel {
@@ -93,10 +91,8 @@ pub(crate) fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Error> {
     }
     // SAFETY: a new descriptor, which nobody else has.
     unsafe {
-        match libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) {
-            -1 => Err(last_error()),
-            other => Ok(OwnedFd::from_raw_fd(other)),
-        }
+        let other = answered(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3))?;
+        Ok(OwnedFd::from_raw_fd(other))
     }
 }
 
@@ -159,12 +155,10 @@ pub(crate) fn receive(
 }
 
 /// A pipe, close-on-exec (pipe2(2)): the end to read, and the end to write.
-pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), c_int> {
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
     let mut ends = [-1; 2];
     // SAFETY: a place for two descriptors.
-    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } == -1 {
-        return Err(errno());
-    }
+    answered(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
     // SAFETY: new ones, which nobody else has.
     let [read, write] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
     Ok((read, write))

@@ -16,8 +16,8 @@ use libc::{c_int, c_ulong, c_void, pid_t};
 
 pub(crate) use channel::{Channel, above_standard, pipe, receive, send};
 pub(crate) use clone::{
-    CLONE3_HAS_OWN_STACK, CloneArgs, Tls, clone, clone3, forget_parent_id, keeping_thread_id,
-    tid_address,
+    CLONE3_HAS_OWN_STACK, CloneArgs, Entry, Tls, clone, clone3, forget_parent_id,
+    keeping_thread_id, tid_address,
 };
 pub(crate) use locks::{SharedWord, is_single_threaded, pass_through_locks, watched};
 pub(crate) use net::{InterfaceName, bring_up_loopback, set_interface_flags};
@@ -32,8 +32,8 @@ pub(crate) use setup::{
     write_own_proc_file,
 };
 pub(crate) use wait::{
-    is_running, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal, reap, status_of,
-    wait_for, waitid,
+    is_running, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal, reap,
+    reap_by_pidfd, status_of, waitid,
 };
 
 use crate::error::Error;
@@ -78,10 +78,7 @@ pub(crate) fn unshare(flags: u64) -> Result<(), Error> {
             Err(_) => libc::syscall(libc::SYS_unshare, flags as c_ulong),
         }
     };
-    match outcome {
-        -1 => Err(last_error()),
-        _ => Ok(()),
-    }
+    answered(outcome).map(drop)
 }
 
 /// Whether there is memory at this address (mincore(2)).

@@ -7,7 +7,7 @@ use std::ptr;
 use libc::{c_int, pid_t};
 use perlxs::Call;
 
-use super::{errno, last_error};
+use super::{answered, errno};
 use crate::args::{PidfdRequest, SignalRequest, WaitRequest};
 use crate::error::Error;
 
@@ -23,10 +23,8 @@ pub(crate) fn reap(pid: pid_t) {
 /// leaves it to the kernel to say so.
 pub(crate) fn pidfd_open(request: PidfdRequest) -> Result<c_int, Error> {
     // SAFETY: touches no memory.
-    match unsafe { libc::syscall(libc::SYS_pidfd_open, request.pid, request.flags) } {
-        -1 => Err(last_error()),
-        fd => Ok(fd as c_int),
-    }
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, request.pid, request.flags) };
+    answered(fd).map(|fd| fd as c_int)
 }
 
 /// pidfd_send_signal(2), with what kill(2) would say of the sender.
@@ -41,10 +39,7 @@ pub(crate) fn pidfd_send_signal(request: SignalRequest) -> Result<(), Error> {
             request.flags,
         )
     };
-    match outcome {
-        -1 => Err(last_error()),
-        _ => Ok(()),
-    }
+    answered(outcome).map(drop)
 }
 
 /// What waitid(2) says of a child; all are 0 if, with WNOHANG, there is nothing to say.
@@ -78,9 +73,7 @@ pub(crate) fn waitid(call: &Call<'_>, request: WaitRequest) -> Result<Waited, Er
                 options | libc::WNOHANG,
                 ptr::null::<libc::rusage>(),
             );
-            if outcome == -1 {
-                return Err(last_error());
-            }
+            answered(outcome)?;
             info
         };
         if info.si_signo != 0 || options & libc::WNOHANG != 0 {
@@ -127,17 +120,13 @@ pub(crate) fn is_running(pid: pid_t) -> bool {
 
 /// Kills a child and reaps it; the pidfd says which, whoever else reaps.
 pub(crate) fn kill_and_reap(pidfd: c_int) {
-    // SAFETY: a null `siginfo_t` is allowed.
-    unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd,
-            libc::SIGKILL,
-            ptr::null::<libc::siginfo_t>(),
-            0 as libc::c_uint,
-        )
-    };
-    wait_for(pidfd);
+    // one that has ended is reaped all the same
+    let _ = pidfd_send_signal(SignalRequest {
+        pidfd,
+        signal: libc::SIGKILL,
+        flags: 0,
+    });
+    reap_by_pidfd(pidfd);
 }
 
 /// Kills a child and reaps it, where there are no pidfds.
@@ -147,36 +136,22 @@ pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
     reap(pid);
 }
 
-/// Waits for a child to end and reaps it: what `$?` would be, or `None` if somebody else has.
-pub(crate) fn wait_for(pidfd: c_int) -> Option<c_int> {
-    loop {
-        // SAFETY: all zeros is a valid `siginfo_t`; a place for the answer.
-        let (outcome, info) = unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            let outcome = libc::syscall(
-                libc::SYS_waitid,
-                libc::P_PIDFD,
-                pidfd,
-                &raw mut info,
-                libc::WEXITED | libc::__WALL,
-                ptr::null::<libc::rusage>(),
-            );
-            (outcome, info)
-        };
-        match outcome {
-            0 => {
-                // SAFETY: what waitid(2) fills in.
-                let status = unsafe { info.si_status() };
-                return Some(match info.si_code {
-                    libc::CLD_EXITED => status << 8,
-                    libc::CLD_DUMPED => status | 0x80,
-                    _ => status,
-                });
-            }
-            _ if errno() == libc::EINTR => {}
-            _ => return None,
-        }
-    }
+/// As [`reap`], by a pidfd: waits for the child to end, unless somebody else has reaped it.
+pub(crate) fn reap_by_pidfd(pidfd: c_int) {
+    let options = libc::WEXITED | libc::__WALL;
+    // SAFETY: null pointers are allowed: nothing is written.
+    while unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            pidfd,
+            ptr::null::<libc::siginfo_t>(),
+            options,
+            ptr::null::<libc::rusage>(),
+        )
+    } == -1
+        && errno() == libc::EINTR
+    {}
 }
 
 /// The status, as `$?` has it, of a process that has been reaped: the kernel keeps it while there
