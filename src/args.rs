@@ -6,7 +6,7 @@ use libc::{c_int, pid_t};
 use perlxs::{Call, Code, Number, Scalar};
 
 use crate::error::Error;
-use crate::flags::CloneFlags;
+use crate::flags::{CloneFlags, LAST_SIGNAL};
 use crate::stack::ChildStack;
 use crate::sys::{self, InterfaceName, Tls};
 
@@ -160,8 +160,7 @@ impl CloneRequest {
                 }
                 "set_tid" => set_tid = thread_ids(FUNCTION, &value)?,
                 "cgroup" => {
-                    // negative numbers are the kernel's to refuse
-                    cgroup = i64::from(descriptor(FUNCTION, "cgroup", &value)?) as u64;
+                    cgroup = control_group(FUNCTION, &value)?;
                     implied |= CloneFlags::INTO_CGROUP;
                 }
                 _ => {
@@ -227,7 +226,7 @@ pub(crate) fn code(function: &str, name: &str, arg: &Scalar) -> Result<Code, Err
     })
 }
 
-pub(crate) fn refuse(function: &str, flags: CloneFlags) -> Result<(), Error> {
+fn refuse(function: &str, flags: CloneFlags) -> Result<(), Error> {
     match flags.refusal() {
         Some(refusal) => Err(Error::usage(format!("Linux::Clone::{function}: {refusal}"))),
         None => Ok(()),
@@ -303,7 +302,7 @@ fn address_tid(function: &str, name: &str, sv: &Scalar) -> Result<Option<ChildTi
 }
 
 /// A flag without the value that it is about.
-pub(crate) fn missing(function: &str, flag: &str, name: &str) -> Error {
+fn missing(function: &str, flag: &str, name: &str) -> Error {
     Error::usage(format!("Linux::Clone::{function}: {flag} needs {name}"))
 }
 
@@ -454,7 +453,17 @@ fn directory(function: &str, name: &str, arg: &Scalar) -> Result<CString, Error>
             arg.describe()
         ))
     })?;
-    CString::new(path).map_err(|_| {
+    c_string(function, name, arg, path)
+}
+
+/// `bytes`, which have been read from `arg`, for the kernel.
+pub(crate) fn c_string(
+    function: &str,
+    name: &str,
+    arg: &Scalar,
+    bytes: Vec<u8>,
+) -> Result<CString, Error> {
+    CString::new(bytes).map_err(|_| {
         Error::usage(format!(
             "Linux::Clone::{function}: {name} has a NUL: {}",
             arg.describe()
@@ -586,13 +595,28 @@ pub(crate) fn descriptor(function: &str, name: &str, arg: &Scalar) -> Result<c_i
     }
 }
 
-/// A signal, by its number or by its name as perl's `kill` takes it.
-pub(crate) fn signal(
+/// clone3's `cgroup`. Negative numbers are the kernel's to refuse.
+pub(crate) fn control_group(function: &str, arg: &Scalar) -> Result<u64, Error> {
+    Ok(i64::from(descriptor(function, "cgroup", arg)?) as u64)
+}
+
+/// A signal that there is, from `least` on.
+pub(crate) fn signal_from(
+    least: c_int,
     call: &Call<'_>,
     function: &str,
     name: &str,
     arg: &Scalar,
 ) -> Result<c_int, Error> {
+    let signal = signal(call, function, name, arg)?;
+    match (least..=LAST_SIGNAL as c_int).contains(&signal) {
+        true => Ok(signal),
+        false => Err(out_of_range(function, name, arg)),
+    }
+}
+
+/// A signal, by its number or by its name as perl's `kill` takes it.
+fn signal(call: &Call<'_>, function: &str, name: &str, arg: &Scalar) -> Result<c_int, Error> {
     let value = arg.copy()?;
     let number = value.number()?;
     if let Some(number) = number.integer() {
@@ -641,7 +665,7 @@ pub(crate) fn number<T: TryFrom<i128>>(
         .map_err(|_| out_of_range(function, name, arg))
 }
 
-pub(crate) fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
+fn out_of_range(function: &str, name: &str, arg: &Scalar) -> Error {
     Error::usage(format!(
         "Linux::Clone::{function}: {name} is out of range: {}",
         arg.describe()

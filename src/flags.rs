@@ -9,7 +9,7 @@ use crate::sys;
 const CSIGNAL: u64 = libc::CSIGNAL as u64;
 
 /// The largest signal number of Linux (`_NSIG`).
-const LAST_SIGNAL: u64 = 64;
+pub(crate) const LAST_SIGNAL: u64 = 64;
 
 bitflags! {
     /// The flags of clone(2) and unshare(2), by the names that Linux::Clone gives them.
@@ -84,6 +84,16 @@ const fn bit(flag: libc::c_int) -> u64 {
 }
 
 impl CloneFlags {
+    /// The new namespaces.
+    pub(crate) const NAMESPACES: Self = Self::NEWNS
+        .union(Self::NEWUTS)
+        .union(Self::NEWIPC)
+        .union(Self::NEWNET)
+        .union(Self::NEWUSER)
+        .union(Self::NEWPID)
+        .union(Self::NEWCGROUP)
+        .union(Self::NEWTIME);
+
     /// What no kind of clone can be asked for here, in words, or `None` if the kernel shall decide.
     pub(crate) fn refusal(self) -> Option<&'static str> {
         if self.contains(Self::VM) && !self.contains(Self::VFORK) {

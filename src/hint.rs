@@ -27,83 +27,88 @@ fn user_namespace_setting() -> Option<String> {
 
 /// Why clone(2) or clone3(2) with these flags may have been refused.
 pub(crate) fn for_clone(errno: i32, flags: CloneFlags) -> Option<String> {
-    let namespaces = CloneFlags::NEWNS
-        | CloneFlags::NEWUTS
-        | CloneFlags::NEWIPC
-        | CloneFlags::NEWNET
-        | CloneFlags::NEWPID
-        | CloneFlags::NEWCGROUP
-        | CloneFlags::NEWTIME;
-    match errno {
-        libc::EPERM | libc::ENOSPC | libc::EUSERS if flags.contains(CloneFlags::NEWUSER) => {
-            user_namespace_setting().or_else(|| match errno {
-                libc::EPERM => Some(
-                    "NEWUSER: is the caller in a chroot, without a user or group id in its own \
-                     user namespace, or under a filter?"
-                        .into(),
-                ),
-                _ => Some("a limit below /proc/sys/user, or namespaces nested too deeply".into()),
-            })
-        }
-        libc::ENOSPC => {
-            Some("a limit below /proc/sys/user, or namespaces nested too deeply".into())
-        }
-        libc::EPERM if flags.intersects(namespaces) && !sys::has_capability(sys::CAP_SYS_ADMIN) => {
-            Some("the namespaces need CAP_SYS_ADMIN, or NEWUSER with them".into())
-        }
-        libc::EPERM => Some("set_tid needs CAP_CHECKPOINT_RESTORE; or there is a filter".into()),
-        libc::EACCES if flags.contains(CloneFlags::INTO_CGROUP) => {
-            Some("the caller may not write the cgroup.procs of cgroup, or of one above".into())
-        }
-        libc::EBADF | libc::EOPNOTSUPP | libc::EBUSY if flags.contains(CloneFlags::INTO_CGROUP) => {
-            Some(
-                "cgroup is no directory of a control group of version 2 that takes processes"
-                    .into(),
-            )
-        }
-        libc::EAGAIN => Some("too many processes: RLIMIT_NPROC, or a limit of the cgroup".into()),
-        libc::ENOSYS => Some("this kernel, or a filter, has no clone3".into()),
+    let new_user = flags.contains(CloneFlags::NEWUSER);
+    let into_cgroup = flags.contains(CloneFlags::INTO_CGROUP);
+    let setting = match errno {
+        libc::EPERM | libc::ENOSPC | libc::EUSERS if new_user => user_namespace_setting(),
         _ => None,
-    }
+    };
+    setting.or_else(|| {
+        let hint = match errno {
+            libc::EPERM if new_user => {
+                "NEWUSER: is the caller in a chroot, without a user or group id in its own user \
+                 namespace, or under a filter?"
+            }
+            libc::EPERM
+                if flags.intersects(CloneFlags::NAMESPACES)
+                    && !sys::has_capability(sys::CAP_SYS_ADMIN) =>
+            {
+                "the namespaces need CAP_SYS_ADMIN, or NEWUSER with them"
+            }
+            libc::EPERM => "set_tid needs CAP_CHECKPOINT_RESTORE; or there is a filter",
+            libc::EUSERS if !new_user => return None,
+            libc::ENOSPC | libc::EUSERS => {
+                "a limit below /proc/sys/user, or namespaces nested too deeply"
+            }
+            libc::EACCES if into_cgroup => {
+                "the caller may not write the cgroup.procs of cgroup, or of one above"
+            }
+            libc::EBADF | libc::EOPNOTSUPP | libc::EBUSY if into_cgroup => {
+                "cgroup is no directory of a control group of version 2 that takes processes"
+            }
+            libc::EAGAIN => "too many processes: RLIMIT_NPROC, or a limit of the cgroup",
+            libc::ENOSYS => "this kernel, or a filter, has no clone3",
+            _ => return None,
+        };
+        Some(hint.into())
+    })
 }
 
 /// Why a step of the child's may have been refused.
 pub(crate) fn for_step(step: Step, errno: i32) -> Option<String> {
-    let hint = match (step, errno) {
-        (Step::UidMap | Step::GidMap, libc::EPERM) => {
-            return user_namespace_setting().or_else(|| {
-                Some(
-                    "ids that the caller does not have itself, or not in its own user namespace; \
-                     mapping root takes CAP_SETFCAP"
-                        .into(),
-                )
-            });
+    let setting = match (step, errno) {
+        (Step::UidMap | Step::GidMap | Step::Mounts | Step::Root | Step::Hostname, libc::EPERM) => {
+            user_namespace_setting()
         }
-        (Step::UidMap | Step::GidMap, libc::EACCES) => {
-            "a caller that has changed its ids does not own its /proc/self before it calls exec; \
-             see PR_SET_DUMPABLE in prctl(2)"
-        }
-        (Step::UidMap | Step::GidMap, libc::EINVAL) => {
-            "rows that overlap, or more than the kernel takes"
-        }
-        (Step::TimeOffsets, libc::EPERM) => "it takes CAP_SYS_TIME and CAP_SYS_ADMIN, or NEWUSER",
-        (Step::TimeOffsets, libc::EINVAL | libc::ENOENT) => "this kernel has no time namespaces",
-        (Step::TimeOffsets, libc::ERANGE) => "the clock would be below 0, or beyond its end",
-        (Step::Loopback, libc::EPERM) => "it takes CAP_NET_ADMIN in the network namespace",
-        (Step::Mounts, libc::EINVAL) => "is the caller in a chroot?",
-        (Step::Root, libc::EINVAL | libc::EBUSY) => {
-            "is it the root already, or the current root a ramfs or a chroot?"
-        }
-        (Step::MountProc, libc::EPERM) => {
-            "a user namespace gets a new /proc only where one is in sight that hides nothing"
-        }
-        (Step::MountProc, libc::ENOENT) => "the new root has no directory /proc",
-        (Step::MountProc, libc::ENOTDIR) => "/proc of the new root is a file or a symbolic link",
-        (Step::Mounts | Step::Root | Step::Hostname, libc::EPERM) => {
-            return user_namespace_setting()
-                .or_else(|| Some("it takes CAP_SYS_ADMIN in the user namespace".into()));
-        }
-        _ => return None,
+        _ => None,
     };
-    Some(hint.into())
+    setting.or_else(|| {
+        let hint = match (step, errno) {
+            (Step::UidMap | Step::GidMap, libc::EPERM) => {
+                "ids that the caller does not have itself, or not in its own user namespace; \
+                 mapping root takes CAP_SETFCAP"
+            }
+            (Step::UidMap | Step::GidMap, libc::EACCES) => {
+                "a caller that has changed its ids does not own its /proc/self before it calls \
+                 exec; see PR_SET_DUMPABLE in prctl(2)"
+            }
+            (Step::UidMap | Step::GidMap, libc::EINVAL) => {
+                "rows that overlap, or more than the kernel takes"
+            }
+            (Step::TimeOffsets, libc::EPERM) => {
+                "it takes CAP_SYS_TIME and CAP_SYS_ADMIN, or NEWUSER"
+            }
+            (Step::TimeOffsets, libc::EINVAL | libc::ENOENT) => {
+                "this kernel has no time namespaces"
+            }
+            (Step::TimeOffsets, libc::ERANGE) => "the clock would be below 0, or beyond its end",
+            (Step::Loopback, libc::EPERM) => "it takes CAP_NET_ADMIN in the network namespace",
+            (Step::Mounts, libc::EINVAL) => "is the caller in a chroot?",
+            (Step::Root, libc::EINVAL | libc::EBUSY) => {
+                "is it the root already, or the current root a ramfs or a chroot?"
+            }
+            (Step::MountProc, libc::EPERM) => {
+                "a user namespace gets a new /proc only where one is in sight that hides nothing"
+            }
+            (Step::MountProc, libc::ENOENT) => "the new root has no directory /proc",
+            (Step::MountProc, libc::ENOTDIR) => {
+                "/proc of the new root is a file or a symbolic link"
+            }
+            (Step::Mounts | Step::Root | Step::Hostname, libc::EPERM) => {
+                "it takes CAP_SYS_ADMIN in the user namespace"
+            }
+            _ => return None,
+        };
+        Some(hint.into())
+    })
 }

@@ -169,41 +169,26 @@ fn wrong(message: impl AsRef<str>) -> Error {
 
 impl Options {
     fn read(&mut self, call: &Call<'_>, name: &str, value: &Scalar) -> Result<(), Error> {
-        let given = value.is_defined()?;
+        let given = value.is_defined()?.then_some(value);
+        let string = |value| string(name, value);
+        let signal = |least| move |value| args::signal_from(least, call, FUNCTION, name, value);
         let setup = &mut self.setup;
         match name {
             "code" => {
-                self.code = match given {
-                    true => Some(args::code(FUNCTION, name, value)?),
-                    false => None,
-                }
+                let code = |value| args::code(FUNCTION, name, value);
+                self.code = given.map(code).transpose()?;
             }
-            "exec" => self.exec = if given { Some(command(value)?) } else { None },
-            "flags" => {
-                self.flags = match given {
-                    true => flags(args::bits(FUNCTION, name, value)?)?,
-                    false => CloneFlags::empty(),
-                }
-            }
+            "exec" => self.exec = given.map(command).transpose()?,
+            "flags" => self.flags = given.map(flags).transpose()?.unwrap_or_default(),
             "stack_size" => self.stack_size = Some(args::stack_size(FUNCTION, name, value)?),
-            "exit_signal" => {
-                self.exit_signal = match given {
-                    true => Some(signal(call, FUNCTION, name, value, 0)?),
-                    false => None,
-                }
-            }
+            "exit_signal" => self.exit_signal = given.map(signal(0)).transpose()?,
             "cgroup" => {
-                self.cgroup = match given {
-                    // negative numbers are the kernel's to refuse
-                    true => Some(i64::from(args::descriptor(FUNCTION, name, value)?) as u64),
-                    false => None,
-                }
+                let cgroup = |value| args::control_group(FUNCTION, value);
+                self.cgroup = given.map(cgroup).transpose()?;
             }
             "set_tid" => {
-                self.set_tid = match given {
-                    true => args::thread_ids(FUNCTION, value)?,
-                    false => Vec::new(),
-                }
+                let set_tid = |value| args::thread_ids(FUNCTION, value);
+                self.set_tid = given.map(set_tid).transpose()?.unwrap_or_default();
             }
             "uid_map" | "gid_map" => {
                 let kind = match name {
@@ -211,66 +196,22 @@ impl Options {
                     _ => IdKind::Group,
                 };
                 self.maps.retain(|map| map.kind != kind);
-                if given {
+                if given.is_some() {
                     let rows = rows(name, kind, value)?;
                     self.maps.push(IdMap { kind, rows });
                 }
             }
-            "time_offsets" => {
-                setup.time_offsets = match given {
-                    true => Some(time_offsets(value)?),
-                    false => None,
-                }
-            }
-            "hostname" => {
-                setup.hostname = match given {
-                    true => Some(hostname(value)?),
-                    false => None,
-                }
-            }
+            "time_offsets" => setup.time_offsets = given.map(time_offsets).transpose()?,
+            "hostname" => setup.hostname = given.map(hostname).transpose()?,
             "loopback" => setup.loopback = value.is_true()?,
             "mount_proc" => setup.mount_proc = value.is_true()?,
-            "root" => {
-                setup.root = match given {
-                    true => Some(by_its_name(octets(name, value)?)),
-                    false => None,
-                }
-            }
-            "parent_death" => {
-                setup.parent_death = match given {
-                    true => Some(signal(call, FUNCTION, name, value, 1)?),
-                    false => None,
-                }
-            }
-            "cwd" => {
-                setup.cwd = if given {
-                    Some(octets(name, value)?)
-                } else {
-                    None
-                };
-            }
-            "env" => {
-                self.env = if given {
-                    Some(environment(value)?)
-                } else {
-                    None
-                };
-            }
-            "stdin" | "stdout" | "stderr" => {
-                let n = match name {
-                    "stdin" => 0,
-                    "stdout" => 1,
-                    _ => 2,
-                };
-                setup.streams[n] = match given {
-                    true => Some(args::descriptor(FUNCTION, name, value)?),
-                    false => None,
-                };
-                // else it could become one of spawn's own
-                if setup.streams[n].is_some_and(|fd| !sys::is_open(fd)) {
-                    return Err(Error::Errno(libc::EBADF));
-                }
-            }
+            "root" => setup.root = given.map(string).transpose()?.map(by_its_name),
+            "parent_death" => setup.parent_death = given.map(signal(1)).transpose()?,
+            "cwd" => setup.cwd = given.map(string).transpose()?,
+            "env" => self.env = given.map(environment).transpose()?,
+            "stdin" => setup.streams[0] = given.map(|fd| stream(name, fd)).transpose()?,
+            "stdout" => setup.streams[1] = given.map(|fd| stream(name, fd)).transpose()?,
+            "stderr" => setup.streams[2] = given.map(|fd| stream(name, fd)).transpose()?,
             _ => return Err(wrong(format!("there is no option {name:?}"))),
         }
         Ok(())
@@ -398,23 +339,17 @@ fn own_maps(maps: &[IdMap]) -> Vec<ProcFile> {
 }
 
 /// Namespaces, and what else has a meaning for a child that is set up.
-fn flags(bits: u64) -> Result<CloneFlags, Error> {
-    let allowed = CloneFlags::NEWNS
-        | CloneFlags::NEWUTS
-        | CloneFlags::NEWIPC
-        | CloneFlags::NEWNET
-        | CloneFlags::NEWUSER
-        | CloneFlags::NEWPID
-        | CloneFlags::NEWCGROUP
-        | CloneFlags::NEWTIME
+fn flags(value: &Scalar) -> Result<CloneFlags, Error> {
+    let given = CloneFlags::from_bits_retain(args::bits(FUNCTION, "flags", value)?);
+    let allowed = CloneFlags::NAMESPACES
         | CloneFlags::SYSVSEM
         | CloneFlags::IO
         | CloneFlags::PTRACE
         | CloneFlags::UNTRACED
         | CloneFlags::CLEAR_SIGHAND;
-    let refused = CloneFlags::from_bits_retain(bits).difference(allowed);
+    let refused = given.difference(allowed);
     if refused.is_empty() {
-        return Ok(CloneFlags::from_bits_retain(bits));
+        return Ok(given);
     }
     if refused.bits() & !CloneFlags::CSIGNAL.bits() == 0 {
         return Err(wrong(
@@ -434,27 +369,21 @@ fn flags(bits: u64) -> Result<CloneFlags, Error> {
     }
 }
 
-/// A signal that there is, from `least` on.
-pub(crate) fn signal(
-    call: &Call<'_>,
-    function: &str,
-    name: &str,
-    value: &Scalar,
-    least: c_int,
-) -> Result<c_int, Error> {
-    let signal = args::signal(call, function, name, value)?;
-    match (least..=64).contains(&signal) {
-        true => Ok(signal),
-        false => Err(args::out_of_range(function, name, value)),
-    }
-}
-
 /// A string as perl passes it to the system.
-fn octets(name: &str, value: &Scalar) -> Result<CString, Error> {
-    let octets = value
+fn string(name: &str, value: &Scalar) -> Result<CString, Error> {
+    let bytes = value
         .file_name()?
         .ok_or_else(|| wrong(format!("{name} must be a string, not {}", value.describe())))?;
-    CString::new(octets).map_err(|_| wrong(format!("{name} has a NUL: {}", value.describe())))
+    args::c_string(FUNCTION, name, value, bytes)
+}
+
+/// An open descriptor: a number that is none could become one of spawn's own.
+fn stream(name: &str, value: &Scalar) -> Result<c_int, Error> {
+    let fd = args::descriptor(FUNCTION, name, value)?;
+    match sys::is_open(fd) {
+        true => Ok(fd),
+        false => Err(Error::Errno(libc::EBADF)),
+    }
 }
 
 /// The working directory by a name: as "." it would stay below what is mounted on it.
@@ -487,7 +416,7 @@ fn command(value: &Scalar) -> Result<Vec<CString>, Error> {
         if !argument.is_defined()? {
             return Err(wrong(format!("element {n} of exec is undef")));
         }
-        arguments.push(octets("exec", &argument)?);
+        arguments.push(string("exec", &argument)?);
     }
     Ok(arguments)
 }
@@ -613,7 +542,7 @@ fn time_offsets(value: &Scalar) -> Result<Vec<u8>, Error> {
 fn hostname(value: &Scalar) -> Result<Vec<u8>, Error> {
     // HOST_NAME_MAX of Linux
     const LONGEST: usize = 64;
-    let name = octets("hostname", value)?.into_bytes();
+    let name = string("hostname", value)?.into_bytes();
     match name.len() {
         0..=LONGEST => Ok(name),
         length => Err(wrong(format!(

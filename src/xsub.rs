@@ -11,7 +11,7 @@ use crate::args::{
 };
 use crate::child;
 use crate::error::Error;
-use crate::options::{self, SpawnRequest};
+use crate::options::SpawnRequest;
 use crate::spawn;
 use crate::sys;
 
@@ -206,8 +206,7 @@ pub(crate) fn status_of(call: &Call<'_>) -> Result<Value> {
 /// `$number = Linux::Clone::Child::_signal($signal)`: the number of the signal for
 /// `kill_on_destroy`.
 pub(crate) fn signal(call: &Call<'_>) -> Result<Value> {
-    let signal = options::signal(call, "Child::kill_on_destroy", "$signal", &call.arg(0), 1);
-    answer(|| signal)
+    answer(|| args::signal_from(1, call, "Child::kill_on_destroy", "$signal", &call.arg(0)))
 }
 
 /// Turns the outcome into what Perl sees: on success the value, with `$!` as it was; -1 and `$!`
