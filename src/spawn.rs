@@ -122,6 +122,17 @@ impl Child {
         sys::kill_and_reap(pidfd.as_raw_fd());
         Err(error)
     }
+
+    /// The child, if all went well with it; else it goes.
+    fn after(self, outcome: Result<(), Error>) -> Result<Self, Error> {
+        match outcome {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                sys::kill_and_reap(self.pidfd.as_raw_fd());
+                Err(error)
+            }
+        }
+    }
 }
 
 /// Starts the child that `request` describes, and returns when it is ready; `errno` is the `$!`
@@ -138,7 +149,7 @@ pub(crate) fn spawn(call: &Call<'_>, request: SpawnRequest, errno: c_int) -> Res
         setup,
         maps,
     } = request;
-    let child = match work {
+    match work {
         Work::Code(code) => {
             let request = CloneRequest {
                 code,
@@ -158,12 +169,11 @@ pub(crate) fn spawn(call: &Call<'_>, request: SpawnRequest, errno: c_int) -> Res
             };
             let started = child::start(call, &request, errno, Some(&prepare));
             let child = Child::new(started, flags)?;
-            escort(call, channel.into_parents(), &child, &maps, &setup, None)
-                .inspect_err(|_| sys::kill_and_reap(child.pidfd.as_raw_fd()))?;
-            child
+            let outcome = escort(call, channel.into_parents(), &child, &maps, &setup, None);
+            child.after(outcome)
         }
         Work::Exec(program) => {
-            call.perl().flush_all().map_err(Error::Perl)?;
+            call.perl().flush_all()?;
             let start = ProgramStart {
                 call,
                 program: &program,
@@ -172,10 +182,9 @@ pub(crate) fn spawn(call: &Call<'_>, request: SpawnRequest, errno: c_int) -> Res
                 flags,
                 system_call: &system_call,
             };
-            start.child(&maps)?
+            start.child(&maps)
         }
-    };
-    Ok(child)
+    }
 }
 
 impl Child {
@@ -184,7 +193,7 @@ impl Child {
             error::Error::Errno(errno) => {
                 Error::Refused(Refusal::new("clone", errno, hint::for_clone(errno, flags)))
             }
-            error::Error::Perl(error) => Error::Perl(error),
+            error => error.into(),
         })?;
         let pid = started.pid;
         // Linux before 5.2 does not know the flag, and ignores it
@@ -340,13 +349,10 @@ impl ProgramStart<'_, '_> {
         };
         let flags = CloneFlags::VM | CloneFlags::VFORK;
         let child = self.start(flags, place)?;
-        match failure.get() {
-            None => Ok(child),
-            Some(failure) => {
-                sys::kill_and_reap(child.pidfd.as_raw_fd());
-                Err(refused(failure, self.setup, Some(self.program)))
-            }
-        }
+        child.after(match failure.get() {
+            None => Ok(()),
+            Some(failure) => Err(refused(failure, self.setup, Some(self.program))),
+        })
     }
 
     fn as_copy(&self, maps: &[IdMap]) -> Result<Child, Error> {
@@ -361,16 +367,9 @@ impl ProgramStart<'_, '_> {
             let child = self.start(CloneFlags::empty(), place)?;
             Ok::<_, Error>((child, channel.into_parents()))
         })?;
-        escort(
-            self.call,
-            parent,
-            &child,
-            maps,
-            self.setup,
-            Some(self.program),
-        )
-        .inspect_err(|_| sys::kill_and_reap(child.pidfd.as_raw_fd()))?;
-        Ok(child)
+        let program = Some(self.program);
+        let outcome = escort(self.call, parent, &child, maps, self.setup, program);
+        child.after(outcome)
     }
 
     fn start(&self, memory: CloneFlags, place: Place<'_>) -> Result<Child, Error> {
