@@ -479,6 +479,14 @@ struct number {
     perlxs_number *out;
 };
 
+/* What an overload method makes of it, or itself. */
+static SV *S_converted(pTHX_ SV *sv, int method)
+{
+    SV *const converted = SvROK(sv) && SvAMAGIC(sv) ? AMG_CALLunary(sv, method) : NULL;
+
+    return converted ? converted : sv;
+}
+
 static void S_number(pTHX_ void *arg)
 {
     struct number *const n = (struct number *)arg;
@@ -486,12 +494,7 @@ static void S_number(pTHX_ void *arg)
     SV *sv = n->sv;
 
     SvGETMAGIC(sv);
-    if (SvROK(sv) && SvAMAGIC(sv)) {
-        SV *const converted = AMG_CALLunary(sv, numer_amg);
-
-        if (converted)
-            sv = converted;
-    }
+    sv = S_converted(aTHX_ sv, numer_amg);
     if (!SvROK(sv) && SvPOK(sv) && !SvIOK(sv) && !SvNOK(sv) && looks_like_number(sv)) {
         STRLEN len;
         const char *const p = SvPV_nomg_const(sv, len);
@@ -534,6 +537,14 @@ struct string {
     SV **out;
 };
 
+/* Gives a string of ours the form. 0 if it cannot have it. */
+static int S_form(pTHX_ SV *copy, int form)
+{
+    if (form == PERLXS_STRING_UTF8)
+        sv_utf8_upgrade(copy);
+    return form != PERLXS_STRING_BYTES || sv_utf8_downgrade(copy, TRUE);
+}
+
 static void S_string(pTHX_ void *arg)
 {
     struct string *const s = (struct string *)arg;
@@ -545,12 +556,7 @@ static void S_string(pTHX_ void *arg)
     *s->out = NULL;
     SvGETMAGIC(sv);
     if (s->form == PERLXS_STRING_NAME) {
-        if (SvROK(sv) && SvAMAGIC(sv)) {
-            SV *const converted = AMG_CALLunary(sv, string_amg);
-
-            if (converted)
-                sv = converted;
-        }
+        sv = S_converted(aTHX_ sv, string_amg);
         if (SvROK(sv) || isGV_with_GP(sv))
             return;
     }
@@ -558,9 +564,7 @@ static void S_string(pTHX_ void *arg)
         return;
     p = SvPV_nomg_const(sv, len);
     copy = newSVpvn_flags(p, len, SVs_TEMP | (SvUTF8(sv) ? SVf_UTF8 : 0));
-    if (s->form == PERLXS_STRING_UTF8)
-        sv_utf8_upgrade(copy);
-    else if (s->form == PERLXS_STRING_BYTES && !sv_utf8_downgrade(copy, TRUE))
+    if (!S_form(aTHX_ copy, s->form))
         croak("Wide character in a string of bytes");
     *s->out = SvREFCNT_inc_simple_NN(copy);
 }
@@ -573,9 +577,7 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **err
     if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv)) { /* nothing to run */
         SV *const copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
 
-        if (form == PERLXS_STRING_UTF8)
-            sv_utf8_upgrade(copy);
-        if (form != PERLXS_STRING_BYTES || sv_utf8_downgrade(copy, TRUE)) {
+        if (S_form(aTHX_ copy, form)) {
             *out = copy;
             return PERLXS_OK;
         }

@@ -464,13 +464,7 @@ impl Scalar {
     /// size({ "\x{20ac}" => 1 });      # dies: Wide character in a string of bytes
     /// ```
     pub fn pairs(&self) -> Result<Option<Vec<(Scalar, Scalar)>>> {
-        let items = self.items(ffi::ITEMS_HASH)?;
-        Ok(items.map(|items| {
-            let pairs = items.chunks_exact(2);
-            pairs
-                .map(|pair| (pair[0].clone(), pair[1].clone()))
-                .collect()
-        }))
+        Ok(self.items(ffi::ITEMS_HASH)?.map(pairs))
     }
 
     fn items(&self, kind: c_int) -> Result<Option<Vec<Scalar>>> {
@@ -814,9 +808,17 @@ impl Perl {
 
 /// The text of the keys, and the values, from the shim's list of both in turn.
 pub(crate) fn entries(items: Vec<Scalar>) -> Result<Vec<(String, Scalar)>> {
-    items
-        .chunks_exact(2)
-        .map(|entry| Ok((entry[0].text()?.unwrap_or_default(), entry[1].clone())))
+    pairs(items)
+        .into_iter()
+        .map(|(key, value)| Ok((key.text()?.unwrap_or_default(), value)))
+        .collect()
+}
+
+/// Each two of them.
+fn pairs(items: Vec<Scalar>) -> Vec<(Scalar, Scalar)> {
+    let pairs = items.chunks_exact(2);
+    pairs
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
         .collect()
 }
 
