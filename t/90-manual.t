@@ -232,22 +232,14 @@ sub croak_of {
     return eval { $code->(); 1 } ? 'no exception' : $@;
 }
 
-sub clone_with {
-    my @arguments = @_;
-    return sub { &Linux::Clone::clone(@arguments) };
-}
-
-sub clone3_with {
-    my ($arguments) = @_;
-    return sub { Linux::Clone::clone3(\&nothing, $arguments) };
-}
-
-sub spawn_with  { my @arguments = @_; return sub { Linux::Clone::spawn(@arguments) } }
-sub open_with   { my @arguments = @_; return sub { &Linux::Clone::pidfd_open(@arguments) } }
-sub signal_with { my @arguments = @_; return sub { &Linux::Clone::pidfd_send_signal(@arguments) } }
-sub wait_with   { my @arguments = @_; return sub { &Linux::Clone::waitid(@arguments) } }
-
+# Calls a function, without its prototype.
 sub call_with   { my ($name, @arguments) = @_; my $sub = Linux::Clone->can($name); return sub { $sub->(@arguments) } }
+sub clone_with  { return call_with('clone', @_) }
+sub clone3_with { return call_with('clone3', \&nothing, @_) }
+sub spawn_with  { return call_with('spawn', @_) }
+sub open_with   { return call_with('pidfd_open', @_) }
+sub signal_with { return call_with('pidfd_send_signal', @_) }
+sub wait_with   { return call_with('waitid', @_) }
 
 my $clone = 'Linux::Clone::clone';
 my $clone3 = 'Linux::Clone::clone3';

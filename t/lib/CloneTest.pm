@@ -27,6 +27,11 @@ sub spawn {
 sub reap {
     my ($pid) = @_;
     waitpid($pid, 0) == $pid or die "waitpid $pid: $!";
+    return ended();
+}
+
+# How the last child ended, by $?: "exit N" or "signal N".
+sub ended {
     return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8);
 }
 

@@ -5,6 +5,7 @@ package SpawnTest;
 use strict;
 use warnings;
 
+use CloneTest ();
 use Exporter 'import';
 use Linux::Clone qw(spawn);
 
@@ -16,7 +17,16 @@ sub refusal { return sprintf 'errno %d: %s', $! + 0, $Linux::Clone::error }
 sub end {
     my $child = spawn(@_) or return refusal();
     $child->wait == $child->pid or die "wait: $!";
-    return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8);
+    return CloneTest::ended();
+}
+
+# All that a child writes to a pipe, and its status if that is not 0.
+sub heard {
+    my ($child, $read, $write) = @_;
+    close $write;
+    my $text = do { local $/; <$read> };
+    $child->wait;
+    return $? ? "status $?: $text" : $text;
 }
 
 # What a program writes to its standard output.
@@ -24,10 +34,7 @@ sub output {
     my (@options) = @_;
     pipe my $read, my $write or die "pipe: $!";
     my $child = spawn(stdout => $write, @options) or return refusal();
-    close $write;
-    my $text = do { local $/; <$read> };
-    $child->wait;
-    return $? ? "status $?: $text" : $text;
+    return heard($child, $read, $write);
 }
 
 # What a coderef returns, or dies of.
@@ -41,10 +48,7 @@ sub told {
         close $write;
         return 0;
     }) or return refusal();
-    close $write;
-    my $text = do { local $/; <$read> };
-    $child->wait;
-    return $? ? "status $?: $text" : $text;
+    return heard($child, $read, $write);
 }
 
 1;
