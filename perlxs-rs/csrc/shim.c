@@ -762,6 +762,7 @@ static int S_handle_fileno(pTHX_ IO *io)
         int fd;
         dSP;
 
+        PUSHSTACKi(PERLSI_MAGIC); /* where `last` finds no loop */
         ENTER;
         SAVETMPS;
         PUSHMARK(SP);
@@ -775,6 +776,7 @@ static int S_handle_fileno(pTHX_ IO *io)
         fd = SvOK(result) ? (int)SvIV_nomg(result) : -1;
         FREETMPS;
         LEAVE;
+        POPSTACK;
         return fd;
     }
     if (IoDIRP(io))

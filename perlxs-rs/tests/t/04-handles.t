@@ -57,6 +57,17 @@ is fd($_), undef, 'no handle: ' . ($_ // 'undef') for undef, '', 0, 5, '5', '1.5
     $state->{fd} = sub { die "no number\n" };
     is drops { eval { fd(\*TIED) } }, 1, 'one that dies: dropped';
     is $@, "no number\n", 'is heard';
+    for my $leave ('last', 'next', 'last OUTER', 'goto OUTER') {
+        my ($turns, $said) = (0);
+        my $code = eval "sub { no warnings 'exiting'; $leave }" or die $@;
+        $state->{fd} = $code;
+      OUTER: for (1 .. 2) {
+            $turns++;
+            eval { fd(\*TIED); 1 } or $said = $@;
+        }
+        is $turns, 2, "one that leaves by $leave stays";
+        like $said, qr/^Can't (?:"$1" outside a loop block|find label)|^Label not found/, 'and says so' if $leave =~ /^(\w+)/;
+    }
     tie *DEAF, 'Deaf';
     ok !eval { fd(\*DEAF); 1 }, 'a tied handle without FILENO';
     like $@, qr/^Can't locate object method "FILENO" via package "Deaf"/, "is perl's own error";
