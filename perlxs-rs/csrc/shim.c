@@ -142,9 +142,11 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
     if (call->held)
         return;
     Newxc(held, sizeof *held + call->nargs * sizeof(SV *), char, struct perlxs_held);
-    /* perl's stack holds no references: what a magical argument runs could free another. */
+    /* perl's stack holds no references: what a magical argument runs could free another. One that
+     * its caller has freed while it stood in @_ is undef, as it is there. */
     for (i = 0; i < call->nargs; i++)
-        held->args[i] = SvREFCNT_inc_simple_NN(call->args[i]);
+        held->args[i] =
+            SvIS_FREED(call->args[i]) ? newSV(0) : SvREFCNT_inc_simple_NN(call->args[i]);
     held->outer = S_mask;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &held->mask);

@@ -91,6 +91,21 @@ for my $leave (qw(last next redo), 'last OUTER', 'goto OUTER', 'goto AFTER') {
 is call(sub { for (1 .. 3) { last if $_ == 2 } 'own loop' }), 'own loop', 'its own loop is its own';
 is call(sub { goto &named }, 5), 'named 5', 'goto &sub';
 
+# Arguments that the caller has freed while they stood in @_.
+{
+    my @elements;
+    my $freed = sub { my $sub = shift; @elements = (); return &$sub };
+    for my $value ('text', 5, [1], bless([], 'Destroyed')) {
+        @elements = ($value, 'second');
+        is scalar $freed->(\&PerlXS::Test::describe, $elements[0]), 'undef', 'a freed argument is undef';
+        @elements = ($value, 'second');
+        is scalar $freed->(\&PerlXS::Test::count, @elements), 2, 'two of them';
+        @elements = map { [$_] } 1 .. 20;
+        is_deeply \@elements, [ map { [$_] } 1 .. 20 ], 'and is not freed once more';
+    }
+    is leaks { @elements = ([1]); $freed->(\&PerlXS::Test::describe, $elements[0]) }, 0, 'nor leaked';
+}
+
 is drops { eval { panics('ouch') } }, 1, 'a panic: dropped';
 like $@, qr/^ouch at \Q$0\E line \d+\.$/, 'its text is the croak';
 eval { panics("with a newline\n") };
