@@ -165,7 +165,8 @@ impl CloneRequest {
                 }
                 _ => {
                     return Err(Error::usage(format!(
-                        "Linux::Clone::clone3: there is no {key:?} in struct clone_args"
+                        "Linux::Clone::clone3: there is no {} in struct clone_args",
+                        quoted(&key)
                     )));
                 }
             }
@@ -224,6 +225,14 @@ pub(crate) fn code(function: &str, name: &str, arg: &Scalar) -> Result<Code, Err
             arg.describe()
         ))
     })
+}
+
+/// A name that is none, for a message: of a long one the beginning.
+pub(crate) fn quoted(name: &str) -> String {
+    match name.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}...", &name[..end]),
+        None => format!("{name:?}"),
+    }
 }
 
 fn refuse(function: &str, flags: CloneFlags) -> Result<(), Error> {
@@ -616,7 +625,12 @@ pub(crate) fn signal_from(
 }
 
 /// A signal, by its number or by its name as perl's `kill` takes it.
-fn signal(call: &Call<'_>, function: &str, name: &str, arg: &Scalar) -> Result<c_int, Error> {
+pub(crate) fn signal(
+    call: &Call<'_>,
+    function: &str,
+    name: &str,
+    arg: &Scalar,
+) -> Result<c_int, Error> {
     let value = arg.copy()?;
     let number = value.number()?;
     if let Some(number) = number.integer() {

@@ -150,7 +150,7 @@ impl SpawnRequest {
         }
         let mut options = Options::default();
         for i in (0..call.len()).step_by(2) {
-            let name = call.arg(i).text()?.unwrap_or_default();
+            let name = name(&call.arg(i))?;
             let value = call.arg(i + 1).copy()?;
             options
                 .read(call, &name, &value)
@@ -165,6 +165,18 @@ impl SpawnRequest {
 
 fn wrong(message: impl AsRef<str>) -> Error {
     Error::usage(format!("Linux::Clone::spawn: {}", message.as_ref()))
+}
+
+/// The name of an option: a reference is one without its value.
+fn name(arg: &Scalar) -> Result<String, Error> {
+    let name = arg.copy()?;
+    match name.file_name()? {
+        Some(_) => Ok(name.text()?.unwrap_or_default()),
+        None => Err(wrong(format!(
+            "the name of an option must be a string, not {}",
+            name.describe()
+        ))),
+    }
 }
 
 impl Options {
@@ -212,7 +224,7 @@ impl Options {
             "stdin" => setup.streams[0] = given.map(|fd| stream(name, fd)).transpose()?,
             "stdout" => setup.streams[1] = given.map(|fd| stream(name, fd)).transpose()?,
             "stderr" => setup.streams[2] = given.map(|fd| stream(name, fd)).transpose()?,
-            _ => return Err(wrong(format!("there is no option {name:?}"))),
+            _ => return Err(wrong(format!("there is no option {}", args::quoted(name)))),
         }
         Ok(())
     }
@@ -514,7 +526,8 @@ fn time_offsets(value: &Scalar) -> Result<Vec<u8>, Error> {
     for (clock, offset) in entries {
         if clock != "monotonic" && clock != "boottime" {
             return Err(wrong(format!(
-                "time_offsets knows monotonic and boottime, not {clock:?}"
+                "time_offsets knows monotonic and boottime, not {}",
+                args::quoted(&clock)
             )));
         }
         let offset = offset.copy()?;

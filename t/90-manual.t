@@ -341,6 +341,7 @@ my %messages = (
         [ sub { Linux::Clone::clone($code, 0, CLONE_CHILD_SETTID | SIGCHLD, undef, undef, 'x') } ],
     "$spawn: an odd number of arguments: options are names and values" => [ spawn_with('code'), spawn_with(@sub, 'flags') ],
     qq{$spawn: there is no option "%s"} => [ spawn_with(@sub, Code => 0), spawn_with(@sub, namespaces => undef) ],
+    "$spawn: the name of an option must be a string, not %s" => [ map { spawn_with(@sub, $_ => 1) } undef, {}, \1, *STDOUT ],
     "$spawn: it needs code or exec"     => [ spawn_with(), spawn_with(code => undef), spawn_with(hostname => 'x') ],
     "$spawn: code and exec exclude each other" => [ spawn_with(@sub, @program) ],
     "$spawn: %s is for exec, not for code" =>

@@ -1501,6 +1501,11 @@ Often it is the name of a flag in quotes.
 
 =item Linux::Clone::spawn: there is no option "%s"
 
+=item Linux::Clone::spawn: the name of an option must be a string, not %s
+
+Perhaps the options were passed as a reference to a hash, as clone3 takes
+them.
+
 =item Linux::Clone::spawn: it needs code or exec
 
 =item Linux::Clone::spawn: code and exec exclude each other
