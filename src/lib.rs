@@ -168,9 +168,9 @@ static STATUS_OF: Xsub = Xsub::new(
 
 static SIGNAL: Xsub = Xsub::new(
     c"Linux::Clone::Child::_signal",
-    c"signal",
-    1,
-    Some(1),
+    c"to_end, signal",
+    2,
+    Some(2),
     xsub::signal,
 );
 

@@ -203,10 +203,24 @@ pub(crate) fn status_of(call: &Call<'_>) -> Result<Value> {
     Ok(sys::status_of(pidfd).map_or(Value::Undef, Value::from))
 }
 
-/// `$number = Linux::Clone::Child::_signal($signal)`: the number of the signal for
-/// `kill_on_destroy`.
+/// `($number, $wrong) = Linux::Clone::Child::_signal($to_end, $signal)`: the number of the signal,
+/// if that is true for `kill_on_destroy`, which wants one that there is, else for `kill`; or undef
+/// and the message of a croak, which the method throws at its caller's line.
 pub(crate) fn signal(call: &Call<'_>) -> Result<Value> {
-    answer(|| args::signal_from(1, call, "Child::kill_on_destroy", "$signal", &call.arg(0)))
+    const NAME: &str = "$signal";
+    let arg = call.arg(1);
+    let signal = match call.arg(0).is_true()? {
+        true => args::signal_from(1, call, "Child::kill_on_destroy", NAME, &arg),
+        false => args::signal(call, "Child::kill", NAME, &arg),
+    };
+    match signal {
+        Ok(signal) => Ok(signal.into()),
+        Err(Error::Perl(perlxs::Error::Croak(wrong))) => {
+            Ok(Value::List(vec![Value::Undef, wrong.into()]))
+        }
+        Err(Error::Perl(error)) => Err(error),
+        Err(Error::Errno(_)) => Ok(Value::Undef),
+    }
 }
 
 /// Turns the outcome into what Perl sees: on success the value, with `$!` as it was; -1 and `$!`

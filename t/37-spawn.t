@@ -670,7 +670,7 @@ sub sleeper { return spawn(code => sub { $SIG{TERM} = 'DEFAULT'; sleep 60; 0 }, 
     is $child->kill('TERM'), 0, 'kill';
     is $! + 0, ESRCH, 'ESRCH';
     ok !eval { $child->kill('NOSUCH'); 1 }, 'kill with no such signal';
-    like $@, qr/must be the number or the name of a signal, not /, 'croaks';
+    like $@, qr/^Linux::Clone::Child::kill: \$signal must be the number or the name of a signal, not the string "NOSUCH" at \Q$0\E line \d+\.$/, 'croaks, where it was called';
 }
 {
     my $child = sleeper();
@@ -879,7 +879,7 @@ sub sleeper { return spawn(code => sub { $SIG{TERM} = 'DEFAULT'; sleep 60; 0 }, 
     $child = sleeper();
     for my $bad ('NOSUCH', 0, -1, 65, 999, [], '', 1.5) {
         ok !eval { $child->kill_on_destroy($bad); 1 }, "kill_on_destroy($bad) croaks at once";
-        like $@, qr/signal|out of range/i, 'with the reason';
+        like $@, qr/^Linux::Clone::Child::kill_on_destroy: \$signal (?:must be the number or the name of a signal, not|is out of range:) .* at \Q$0\E line \d+\.$/, 'with the reason, where it was called';
     }
     my $handle = $child->pidfd;
     $child->kill_on_destroy('KILL');

@@ -39,9 +39,19 @@ sub running {
     return $ready == 0;
 }
 
+# The number of a signal, or a croak where the method was called.
+sub _number {
+    my ($number, $wrong) = &_signal;
+    return $number if !defined $wrong;
+    # not by Carp, which would read all arguments again
+    my (undef, $file, $line) = caller 1;
+    die "$wrong at $file line $line.\n";
+}
+
 sub kill {
     my ($self, $signal) = @_;
-    return Linux::Clone::pidfd_send_signal($self->{pidfd}, $signal) == 0 ? 1 : 0;
+    my $number = _number(0, $signal);
+    return Linux::Clone::pidfd_send_signal($self->{pidfd}, $number) == 0 ? 1 : 0;
 }
 
 sub wait {
@@ -74,7 +84,7 @@ sub wait {
 sub kill_on_destroy {
     my ($self, $signal) = @_;
     # now, since whatever a destructor says is lost
-    $self->{kill_on_destroy} = defined $signal ? _signal($signal) : undef;
+    $self->{kill_on_destroy} = defined $signal ? _number(1, $signal) : undef;
     return $self;
 }
 
