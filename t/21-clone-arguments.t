@@ -143,11 +143,11 @@ for my $odd (9**9**9, -9**9**9, -sin 9**9**9) {
     ok !eval { Linux::Clone::clone(sub { 1 }, $odd, SIGCHLD); 1 }, "stack size $odd";
     like $@, qr/^Linux::Clone::clone: \$stacksize must be an integer, not /, 'croaks';
 }
-for my $negative (-1, -4096, -9223372036854775808, '-1', -1e30) {
+for my $negative (-1, -4096, -9223372036854775808, '-1', -1e30, -1e300) {
     ok !eval { Linux::Clone::clone(sub { 1 }, $negative, SIGCHLD); 1 }, "stack size $negative";
     like $@, qr/^Linux::Clone::clone: \$stacksize is negative: -\d+ at /, 'croaks';
 }
-for my $huge (1 << 60, 9223372036854775807, 18446744073709551615, ~0 - 4095, 1e30, 1 << 47) {
+for my $huge (1 << 60, 9223372036854775807, 18446744073709551615, ~0 - 4095, 1e30, 1e300, 1 << 47) {
     $! = 0;
     is Linux::Clone::clone(sub { 1 }, $huge, SIGCHLD), -1, "stack size $huge: -1";
     is $! + 0, ENOMEM, 'ENOMEM';

@@ -154,16 +154,16 @@ pub enum Number {
 }
 
 impl Number {
-    /// The integer this is, or `None` if it is none; a float counts if it has no fraction.
-    /// Undef is none.
+    /// The integer this is, or `None` if it is none; a float counts if it has no fraction, and one
+    /// beyond `i128` is the last of that. Undef is none.
     ///
     /// Example: [`Number`].
     pub fn integer(self) -> Option<i128> {
         match self {
             Number::Int(i) => Some(i.into()),
             Number::Uint(u) => Some(u.into()),
-            // all floats below 2^100 that have no fraction convert exactly
-            Number::Float(f) if f.fract() == 0.0 && f.abs() < 2f64.powi(100) => Some(f as i128),
+            // not infinities: their fraction is NaN
+            Number::Float(f) if f.fract() == 0.0 => Some(f as i128),
             _ => None,
         }
     }
