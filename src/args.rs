@@ -335,7 +335,9 @@ fn tls(function: &str, name: &str, arg: Option<Scalar>) -> Result<Tls, Error> {
     let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
         return Err(missing(function, "SETTLS", name));
     };
-    match tls.bytes()?.map(<[u8; 16]>::try_from) {
+    let value = tls.copy()?;
+    // characters above 255 are no bytes
+    match value.bytes().unwrap_or_default().map(<[u8; 16]>::try_from) {
         Some(Ok(descriptor)) => Ok(Tls(descriptor)),
         _ => Err(Error::usage(format!(
             "Linux::Clone::{function}: {name} must be the 16 bytes of a struct user_desc, not {}",
@@ -543,9 +545,11 @@ fn epoll_slot(arg: &Scalar) -> Result<KcmpIndex, Error> {
         };
     }
     let slot = match value.file_name()? {
-        Some(_) => value.bytes()?.and_then(|slot| slot.try_into().ok()),
+        // characters above 255 are no bytes
+        Some(_) => value.bytes().unwrap_or_default(),
         None => None,
     };
+    let slot = slot.and_then(|slot| slot.try_into().ok());
     slot.map(KcmpIndex::Slot).ok_or_else(|| {
         Error::usage(format!(
             "Linux::Clone::kcmp: $idx2 must be the 12 bytes of a struct kcmp_epoll_slot, or their \
@@ -639,11 +643,11 @@ pub(crate) fn signal(
             .map_err(|_| out_of_range(function, name, arg));
     }
     let signal_name = match number {
-        Number::NotANumber => value.text()?,
+        Number::NotANumber => value.file_name()?,
         _ => None,
     };
     signal_name
-        .and_then(|name| call.perl().signal_number(&name))
+        .and_then(|name| call.perl().signal_number(std::str::from_utf8(&name).ok()?))
         .ok_or_else(|| {
             Error::usage(format!(
                 "Linux::Clone::{function}: {name} must be the number or the name of a signal, \

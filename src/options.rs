@@ -436,9 +436,10 @@ fn command(value: &Scalar) -> Result<Vec<CString>, Error> {
 /// `NAME=VALUE` each.
 fn environment(value: &Scalar) -> Result<Vec<CString>, Error> {
     // as %ENV passes them on: bytes where they can be
-    let octets = |string: &Scalar| match (string.file_name()?, string.bytes()) {
-        (Some(_), Ok(bytes)) => Ok(bytes),
-        (stored, _) => Ok::<_, Error>(stored),
+    let octets = |string: &Scalar| {
+        let stored = string.file_name()?;
+        let bytes = stored.as_ref().and_then(|_| string.bytes().ok()?);
+        Ok::<_, Error>(bytes.or(stored))
     };
     let pairs = value.pairs()?.ok_or_else(|| {
         wrong(format!(
@@ -474,9 +475,9 @@ fn rows(name: &str, kind: IdKind, value: &Scalar) -> Result<Vec<Row>, Error> {
         ))
     };
     let Some(elements) = value.elements()? else {
-        let inside = match value.text()?.as_deref() {
-            Some("root") => 0,
-            Some("self") => own,
+        let inside = match value.file_name()?.as_deref() {
+            Some(b"root") => 0,
+            Some(b"self") => own,
             _ => return Err(refusal()),
         };
         return Ok(vec![Row {

@@ -298,7 +298,7 @@ my %messages = (
             [ map { my @a = (1, 1, Linux::Clone::KCMP_FILE, 0, 0); $a[$n] = $_; call_with(kcmp => @a) } grep { defined } @no_handles ])
     } 3, 4),
     "$kcmp: \$idx2 must be the 12 bytes of a struct kcmp_epoll_slot, or their address, not %s" =>
-        [ map { call_with(kcmp => 1, 1, Linux::Clone::KCMP_EPOLL_TFD, 0, $_) } '', 'short', 1.5, [], *STDIN ],
+        [ map { call_with(kcmp => 1, 1, Linux::Clone::KCMP_EPOLL_TFD, 0, $_) } '', 'short', "\x{20ac}" x 12, 1.5, [], *STDIN ],
     "$pivot_root: \$new_root must be the name of a directory, not %s" => [ map { call_with(pivot_root => $_, '/') } undef, [], *STDOUT, \*STDOUT ],
     "$pivot_root: \$old_root must be the name of a directory, not %s" => [ map { call_with(pivot_root => '/', $_) } undef, [], *STDOUT, \*STDOUT ],
     "$pivot_root: \$new_root has a NUL: %s" => [ call_with(pivot_root => "/tmp\0", '/') ],
