@@ -683,6 +683,86 @@ for my $action (sort keys %actions) {
     is $state->(), $before, 'nothing is left';
 }
 
+{
+    # so are a tied array and a tied hash for what they hold
+    package Acting {
+        our %at;
+        sub at { my $act = $at{ $_[0] }; return $act ? $act->() : $_[1] }
+        sub TIEARRAY  { return bless [] }
+        sub TIEHASH   { return bless [] }
+        sub FETCHSIZE { return at(FETCHSIZE => 3) }
+        sub FETCH     { return at(FETCH => undef) }
+        sub FIRSTKEY  { return at(FIRSTKEY => 'key') }
+        sub NEXTKEY   { return at(NEXTKEY => undef) }
+    }
+    tie my @array, 'Acting';
+    tie my %hash,  'Acting';
+    # perl's, of a size that is undef
+    local $SIG{__WARN__} = sub { warn @_ if $_[0] !~ /^Use of uninitialized value/ };
+    my %calls = (
+        'the hash of clone3' => [ 'FIRSTKEY', 'NEXTKEY', sub { new_child(Linux::Clone::clone3($sub, \%hash)) } ],
+        'set_tid of clone3'  => [ 'FETCHSIZE', 'FETCH', sub { clone3_with(set_tid => \@array) } ],
+        env                  => [ 'FIRSTKEY', 'NEXTKEY', 'FETCH', sub { spawn_with(env => \%hash) } ],
+        time_offsets         => [ 'FIRSTKEY', 'NEXTKEY', sub { spawn_with(time_offsets => \%hash) } ],
+        (map { my $name = $_; $name => [ 'FETCHSIZE', 'FETCH', sub { spawn_with($name => \@array) } ] } qw(exec set_tid uid_map gid_map)),
+        'a row of uid_map'   => [ 'FETCHSIZE', 'FETCH', sub { spawn_with(uid_map => [ \@array ]) } ],
+    );
+    my ($n, @wrong) = (0);
+    my $before = $state->();
+    for my $what (sort keys %calls) {
+        my @methods = @{ $calls{$what} };
+        my $code = pop @methods;
+        for my $method (@methods) {
+            for my $action (sort keys %actions) {
+                my ($act, $comes_to) = @{ $actions{$action} };
+                local %Acting::at = ($method => $act);
+                my $turns = 0;
+              OUT: for my $turn (1 .. 2) {
+                    $turns++;
+                    my $outcome = outcome($code, sub { $_[0]->() }) // 'undef';
+                    # else it is empty, which clone3 takes, or has undef in it
+                    my $taken = $what =~ /clone3/ && $method =~ /^(?:FIRSTKEY|FETCHSIZE)$/;
+                    my $expected = $comes_to // ($taken ? qr/\A(?:$child3|$einval3)\z/ : croak('(?:spawn|clone3): .*'));
+                    push @wrong, "$what, $method, $action: $outcome" if $outcome !~ $expected;
+                  NEXT: $n++;
+                }
+                push @wrong, "$what, $method, $action: $turns turns" if $turns != 2;
+                my $left = leaves(sub { outcome($code, sub { $_[0]->() }) });
+                push @wrong, "$what, $method, $action: ten calls leave $left scalars" if $left;
+            }
+        }
+    }
+    is join("\n", @wrong), '', "what a tied array or hash does, $n times";
+    is $state->(), $before, 'nothing is left';
+}
+{
+    # and where spawn says what the kernel refused
+    my $call = sub { answer(Linux::Clone::spawn(exec => ['/no/such'])) };
+    my @wrong;
+    my $before = $state->();
+    for my $action (sort keys %actions) {
+        my ($act, $comes_to) = @{ $actions{$action} };
+        package Storing { sub TIESCALAR { my ($class, $act) = @_; return bless [$act] } sub FETCH { return } sub STORE { my ($self) = @_; $self->[0]->(); return } }
+        tie $Linux::Clone::error, 'Storing', $act;
+        my $turns = 0;
+      OUT: for my $turn (1 .. 2) {
+            $turns++;
+            my $outcome = outcome($call, sub { $_[0]->() }) // 'undef';
+            push @wrong, "$action: $outcome" if $outcome !~ ($comes_to // qr/\Aundef\z/);
+          NEXT: push @wrong, "$action: $name{ $! + 0 }" if !$comes_to && $name{ $! + 0 } ne 'ENOENT';
+        }
+        push @wrong, "$action: $turns turns" if $turns != 2;
+        untie $Linux::Clone::error;
+    }
+    {
+        local *Linux::Clone::error = \'read-only';
+        my $outcome = outcome($call, sub { $_[0]->() });
+        push @wrong, "read-only: $outcome" if $outcome !~ /\AModification of a read-only value attempted at \Q$0\E line/;
+    }
+    is join("\n", @wrong), '', 'what $Linux::Clone::error does when it is stored to';
+    is $state->(), $before, 'nothing is left';
+}
+
 # ---- a wrong number of arguments ----
 
 my %counts = (
