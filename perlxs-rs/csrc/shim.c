@@ -65,10 +65,12 @@ static __thread const sigset_t *S_mask;
  * call_sv makes one, around a sub: hence the throwaway XSUB. `done`, not $@, tells
  * whether fn died: an exception may be an object that is false. An exit is a longjmp
  * to the innermost jump frame, with all of perl's stacks unwound. $@ stays the caller's.
- * Perl code runs with the caller's signal mask: what is thrown by a handler is caught too. */
+ * Perl code runs with the caller's signal mask: what is thrown by a handler is caught too. Its
+ * statements forget that something tainted was read before; this does not. */
 static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
 {
     const sigset_t *const mask = S_mask;
+    const bool tainted = TAINT_get;
     sigset_t blocked;
     struct guard g;
     int ret;
@@ -106,6 +108,8 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
         sigprocmask(SIG_SETMASK, &blocked, NULL);
     S_mask = mask;
     JMPENV_POP;
+    if (tainted)
+        TAINT;
     if (ret != 0) {
         S_leaving = ret;
         return PERLXS_EXIT;
@@ -141,6 +145,7 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
 
     if (call->held)
         return;
+    TAINT_NOT; /* as a sub's first statement: the caller's expression may have read anything */
     Newxc(held, sizeof *held + call->nargs * sizeof(SV *), char, struct perlxs_held);
     /* perl's stack holds no references: what a magical argument runs could free another. One that
      * its caller has freed while it stood in @_ is undef, as it is there. */
@@ -444,7 +449,9 @@ static void S_assignable(pTHX_ void *arg)
 {
     struct assignable *const a = (struct assignable *)arg;
     SV *const sv = a->sv;
+    const bool tainted = TAINT_get;
 
+    PERL_UNUSED_VAR(tainted);
     *a->out = !SvREADONLY(sv) && !isGV_with_GP(sv);
     /* magic may refuse, as that of $1: it tells when it is tried. A tied one would store. */
     if (*a->out && SvSMAGICAL(sv) && !mg_find(sv, PERL_MAGIC_tiedscalar)
@@ -453,6 +460,7 @@ static void S_assignable(pTHX_ void *arg)
 
         sv_setsv(value, sv);
         sv_setsv_mg(sv, value);
+        TAINT_set(tainted); /* what it held is to be replaced, and counts for nothing */
     }
 }
 
@@ -481,12 +489,15 @@ struct number {
     perlxs_number *out;
 };
 
-/* What an overload method makes of it, or itself. */
+/* What an overload method makes of it, with its magic read, or itself. */
 static SV *S_converted(pTHX_ SV *sv, int method)
 {
     SV *const converted = SvROK(sv) && SvAMAGIC(sv) ? AMG_CALLunary(sv, method) : NULL;
 
-    return converted ? converted : sv;
+    if (!converted)
+        return sv;
+    SvGETMAGIC(converted);
+    return converted;
 }
 
 static void S_number(pTHX_ void *arg)
@@ -1550,6 +1561,32 @@ int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payloa
         return PERLXS_OK;
     }
     return S_guard(aTHX_ S_object_payload, &o, error);
+}
+
+/* ---- taint ---- */
+
+static void S_taint_proper(pTHX_ void *what)
+{
+    PERL_UNUSED_VAR(what); /* by perls without taint support */
+    TAINT_PROPER((const char *)what);
+}
+
+int perlxs_taint_proper(perlxs_interp *interp, const char *what, SV **error)
+{
+    dINTERP;
+    return TAINT_get ? S_guard(aTHX_ S_taint_proper, (void *)what, error) : PERLXS_OK;
+}
+
+static void S_taint_env(pTHX_ void *unused)
+{
+    PERL_UNUSED_VAR(unused);
+    TAINT_ENV();
+}
+
+int perlxs_taint_env(perlxs_interp *interp, SV **error)
+{
+    dINTERP;
+    return TAINTING_get ? S_guard(aTHX_ S_taint_env, NULL, error) : PERLXS_OK;
 }
 
 /* ---- system calls and signals ---- */

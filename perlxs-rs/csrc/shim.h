@@ -221,6 +221,13 @@ int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *pay
 int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payload **payload,
                           SV **error);
 
+/* ---- taint ---- */
+
+/* What taint mode says if something tainted has been read since perlxs_call_hold (perlapi:
+ * TAINT_PROPER), or if the environment is not to be trusted (perlapi: TAINT_ENV). */
+int perlxs_taint_proper(perlxs_interp *interp, const char *what, SV **error);
+int perlxs_taint_env(perlxs_interp *interp, SV **error);
+
 /* ---- system calls and signals ---- */
 
 /* syscall(2) with the caller's signal mask. Handlers run meanwhile; after EINTR it is made

@@ -375,6 +375,13 @@ unsafe extern "C" {
 
     // ---- system calls and signals ----
 
+    pub fn perlxs_taint_proper(
+        interp: *mut Interp,
+        what: *const c_char,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_taint_env(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
+
     pub fn perlxs_syscall(
         interp: *mut Interp,
         number_and_args: *const c_long,

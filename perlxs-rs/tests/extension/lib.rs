@@ -106,6 +106,46 @@ fn load_module(call: &Call<'_>) -> Result<Value> {
     Ok(().into())
 }
 
+/// `act($how, @args)`: reads the arguments and acts, if taint mode lets it. How many there were.
+fn act(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    let how = call.arg(0).text()?.unwrap_or_default();
+    for sv in call.args().skip(1) {
+        match how.as_str() {
+            "number" => drop(sv.number()?),
+            "bytes" => drop(sv.bytes()?),
+            "text" => drop(sv.text()?),
+            "name" => drop(sv.file_name()?),
+            "copy" => drop(sv.copy()?),
+            "true" => drop(sv.is_true()?),
+            "defined" => drop(sv.is_defined()?),
+            "code" => drop(sv.code()?),
+            "fileno" => drop(sv.fileno()?),
+            "assignable" => drop(sv.assignable()?),
+            "elements" => {
+                for element in sv.elements()?.unwrap_or_default() {
+                    element.text()?;
+                }
+            }
+            "entries" => {
+                for (_, value) in sv.entries()?.unwrap_or_default() {
+                    value.text()?;
+                }
+            }
+            _ => {}
+        }
+    }
+    call.perl().taint_proper(c"act")?;
+    Ok((call.len() - 1).into())
+}
+
+/// `trust_env()`
+fn trust_env(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted;
+    call.perl().taint_env()?;
+    Ok(1.into())
+}
+
 fn set(call: &Call<'_>) -> Result<Value> {
     let _counted = Counted;
     call.arg(0).set(call.arg(1))?;
@@ -318,6 +358,8 @@ xsubs! {
     IS_TRUE c"PerlXS::Test::is_true" (c"sv", 1, Some(1)) is_true;
     VARIABLE c"PerlXS::Test::variable" (c"value", 1, Some(1)) variable;
     LOAD_MODULE c"PerlXS::Test::load_module" (c"name", 1, Some(1)) load_module;
+    ACT c"PerlXS::Test::act" (c"how, ...", 1, None) act;
+    TRUST_ENV c"PerlXS::Test::trust_env" (c"", 0, Some(0)) trust_env;
     FILE_NAME c"PerlXS::Test::file_name" (c"sv", 1, Some(1)) file_name;
     GIVE c"PerlXS::Test::give" (c"type, sv = undef", 1, Some(2)) give;
     SET c"PerlXS::Test::set" (c"sv, value", 2, Some(2)) set;
