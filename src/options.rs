@@ -142,7 +142,9 @@ impl SpawnRequest {
     /// as not given.
     ///
     /// Returns `Err` for an option that there is not, for a value that makes no sense, for options
-    /// that exclude each other, or if reading one dies; refuses a handle without a descriptor.
+    /// that exclude each other, if reading one dies, or if in taint mode one is tainted or a
+    /// program would get an environment that is not to be trusted; refuses a handle without a
+    /// descriptor.
     pub(crate) fn from_options(call: &Call<'_>) -> Result<Self, spawn::Error> {
         if call.len() % 2 != 0 {
             let wrong = wrong("an odd number of arguments: options are names and values");
@@ -158,6 +160,10 @@ impl SpawnRequest {
                     Error::Errno(errno) => spawn::Error::bad_handle(&name, errno),
                     error => error.into(),
                 })?;
+        }
+        call.perl().taint_proper(c"Linux::Clone::spawn")?;
+        if options.exec.is_some() && options.env.is_none() {
+            call.perl().taint_env()?;
         }
         Ok(options.check()?)
     }

@@ -1,5 +1,9 @@
 //! The bodies of the XSUBs.
+//!
+//! In taint mode those that change something outside of the program refuse tainted arguments, as
+//! perl's own functions do; those that only tell something take them.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 
 use libc::c_int;
@@ -32,7 +36,8 @@ pub(crate) fn unshare(call: &Call<'_>) -> Result<Value> {
 fn unshare_by(call: &Call<'_>) -> Result<Value> {
     call.hold();
     answer(|| {
-        sys::unshare(args::unshare_flags(call)?)?;
+        let flags = untainted(call, c"Linux::Clone::unshare", args::unshare_flags)?;
+        sys::unshare(flags)?;
         Ok(0)
     })
 }
@@ -40,21 +45,22 @@ fn unshare_by(call: &Call<'_>) -> Result<Value> {
 /// `$pid = clone $coderef, $stacksize, $flags[, $ptid, $tls, $ctid]`: the child's process id, or
 /// -1 with `$!` (clone(2)).
 pub(crate) fn clone(call: &Call<'_>) -> Result<Value> {
-    start(call, CloneRequest::from_args)
+    start(call, c"Linux::Clone::clone", CloneRequest::from_args)
 }
 
 /// `$pid = clone3 $coderef, \%clone_args`: the child's process id, or -1 with `$!` (clone3(2)).
 pub(crate) fn clone3(call: &Call<'_>) -> Result<Value> {
-    start(call, CloneRequest::from_clone_args)
+    start(call, c"Linux::Clone::clone3", CloneRequest::from_clone_args)
 }
 
 fn start(
     call: &Call<'_>,
+    function: &CStr,
     read: fn(&Call<'_>) -> core::result::Result<CloneRequest, Error>,
 ) -> Result<Value> {
     let errno = sys::errno();
     answer(|| {
-        let request = read(call)?;
+        let request = untainted(call, function, read)?;
         let child = child::start(call, &request, errno, None)?;
         // with the old call a descriptor takes the place of the thread id
         let (pidfd, ptid) = match (&request.pidfd, &request.ptid) {
@@ -85,7 +91,8 @@ pub(crate) fn pidfd_open(call: &Call<'_>) -> Result<Value> {
 /// (pidfd_send_signal(2)).
 pub(crate) fn pidfd_send_signal(call: &Call<'_>) -> Result<Value> {
     answer(|| {
-        sys::pidfd_send_signal(SignalRequest::from_args(call)?)?;
+        let function = c"Linux::Clone::pidfd_send_signal";
+        sys::pidfd_send_signal(untainted(call, function, SignalRequest::from_args)?)?;
         Ok(0)
     })
 }
@@ -118,7 +125,8 @@ pub(crate) fn waitid(call: &Call<'_>) -> Result<Value> {
 /// `$retval = setns $fh_or_fd[, $nstype]`: 0, or -1 with `$!` (setns(2)).
 pub(crate) fn setns(call: &Call<'_>) -> Result<Value> {
     answer(|| {
-        sys::setns(SetnsRequest::from_args(call)?)?;
+        let request = untainted(call, c"Linux::Clone::setns", SetnsRequest::from_args)?;
+        sys::setns(request)?;
         Ok(0)
     })
 }
@@ -126,7 +134,8 @@ pub(crate) fn setns(call: &Call<'_>) -> Result<Value> {
 /// `$retval = pivot_root $new_root, $old_root`: 0, or -1 with `$!` (pivot_root(2)).
 pub(crate) fn pivot_root(call: &Call<'_>) -> Result<Value> {
     answer(|| {
-        sys::pivot_root(&PivotRequest::from_args(call)?)?;
+        let function = c"Linux::Clone::pivot_root";
+        sys::pivot_root(&untainted(call, function, PivotRequest::from_args)?)?;
         Ok(0)
     })
 }
@@ -139,7 +148,9 @@ pub(crate) fn kcmp(call: &Call<'_>) -> Result<Value> {
 /// `$retval = siocsifflags $ifname[, $flags]`: 0, or -1 with `$!` (netdevice(7)).
 pub(crate) fn siocsifflags(call: &Call<'_>) -> Result<Value> {
     answer(|| {
-        let InterfaceRequest { name, flags } = InterfaceRequest::from_args(call)?;
+        let function = c"Linux::Clone::siocsifflags";
+        let request = untainted(call, function, InterfaceRequest::from_args)?;
+        let InterfaceRequest { name, flags } = request;
         sys::set_interface_flags(&name, flags)?;
         Ok(0)
     })
@@ -210,8 +221,12 @@ pub(crate) fn signal(call: &Call<'_>) -> Result<Value> {
     const NAME: &str = "$signal";
     let arg = call.arg(1);
     let signal = match call.arg(0).is_true()? {
-        true => args::signal_from(1, call, "Child::kill_on_destroy", NAME, &arg),
-        false => args::signal(call, "Child::kill", NAME, &arg),
+        true => untainted(call, c"Linux::Clone::Child::kill_on_destroy", |call| {
+            args::signal_from(1, call, "Child::kill_on_destroy", NAME, &arg)
+        }),
+        false => untainted(call, c"Linux::Clone::Child::kill", |call| {
+            args::signal(call, "Child::kill", NAME, &arg)
+        }),
     };
     match signal {
         Ok(signal) => Ok(signal.into()),
@@ -221,6 +236,17 @@ pub(crate) fn signal(call: &Call<'_>) -> Result<Value> {
         Err(Error::Perl(error)) => Err(error),
         Err(Error::Errno(_)) => Ok(Value::Undef),
     }
+}
+
+/// What `read` makes of the arguments of `function`, if nothing that it has read is tainted.
+fn untainted<T>(
+    call: &Call<'_>,
+    function: &CStr,
+    read: impl FnOnce(&Call<'_>) -> core::result::Result<T, Error>,
+) -> core::result::Result<T, Error> {
+    let request = read(call)?;
+    call.perl().taint_proper(function)?;
+    Ok(request)
 }
 
 /// Turns the outcome into what Perl sees: on success the value, with `$!` as it was; -1 and `$!`

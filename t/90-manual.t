@@ -36,7 +36,7 @@ for my $file ($file, "$FindBin::Bin/../lib/Linux/Clone/Child.pm") {
 }
 like $pod, qr/^This is the manual of version \Q$Linux::Clone::VERSION\E\.$/m, 'it is the manual of this version';
 for my $section ('NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'FUNCTIONS', 'FLAGS', 'PIDFD AND WAIT CONSTANTS',
-    'KCMP CONSTANTS', 'NAMESPACE CONSTANTS', 'INTERFACE FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'EXPORTS',
+    'KCMP CONSTANTS', 'NAMESPACE CONSTANTS', 'INTERFACE FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'SECURITY', 'EXPORTS',
     'DIAGNOSTICS', 'CAVEATS', 'COOKBOOK', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE')
 {
     like $pod, qr/^=head1 \Q$section\E$/m, "it has $section";
@@ -257,6 +257,16 @@ my @no_handles = (undef, 'nosuch', '', 1.5, \1, {}, sub { }, 9**9**9);
 sub nothing { 0 }
 my $code = \&nothing;
 
+my $tainting = `$^X -T -e 'print \${^TAINT}' 2>&1`;
+
+# A program that makes this call in taint mode, unless this perl has none.
+sub tainting {
+    my ($call) = @_;
+    return if $tainting ne '1';
+    my $program = 'use Linux::Clone; my $tainted = 0 . substr $^X, 0, 0; Linux::Clone::' . $call;
+    return qq{exec \$^X, '-T', (map { "-I\$_" } \@INC), '-e', q{$program}};
+}
+
 # For each message: what brings it about, once or more. A string is a program whose output it is.
 my %messages = (
     "$clone: \$coderef must be a CODE reference or the name of a defined sub, not %s" =>
@@ -399,6 +409,9 @@ my %messages = (
     "Usage: $open(pid, flags = 0)"                 => [ open_with(), open_with(1, 0, 0) ],
     "Usage: $signal(pidfd, sig, flags = 0)"        => [ signal_with(), signal_with(1), signal_with(1, 0, 0, 0) ],
     "Usage: $wait(idtype, id, options)"            => [ wait_with(), wait_with(1, 1), wait_with(1, 1, 4, 0) ],
+    'Insecure dependency in Linux::Clone::%s while running with -T switch' =>
+        [ map { tainting($_) } 'unshare($tainted)', 'setns(0, $tainted)', 'spawn(cwd => $tainted, exec => ["true"], env => {})' ],
+    'Insecure $ENV{%s} while running with -T switch' => [ tainting('spawn(exec => ["true"])') ],
     '"%s" is not exported by the Linux::Clone module' => ['use Linux::Clone qw(NEWNS)'],
     'Linux::Clone object version %s does not match bootstrap parameter %s' =>
         [ sub { XSLoader::load('Linux::Clone', '99.000') } ],

@@ -1456,6 +1456,18 @@ SIGSEGV and touches nothing else.
 The parent unmaps its view of the stack before clone returns, whatever fails;
 but each thread keeps one of the default size, for its next child.
 
+=head1 SECURITY
+
+Taint mode (perl's switch -T, see L<perlsec>): the functions that change
+something outside of the program refuse tainted arguments, all of them, as
+perl's own functions do. These are clone, clone3, spawn with its options and
+what is in them, unshare, setns, pidfd_send_signal, pivot_root, siocsifflags,
+and the methods C<kill> and C<kill_on_destroy> of L<Linux::Clone::Child>. The
+others only tell something, and take them. A program that spawn starts with
+the caller's environment needs one that is not tainted, as one of perl's
+C<exec> does: C<$ENV{PATH}> and the others that L<perlsec> names; with C<env>
+the values there count instead. For a coderef perl watches in the child.
+
 =head1 EXPORTS
 
 Nothing by default. On request:
@@ -1759,6 +1771,12 @@ clone, too, with the key in the place of the variable.
 
 A wrong number of arguments. Mostly, but for unshare, perl sees this when it
 compiles: then it is "Not enough arguments for Linux::Clone::clone".
+
+=item Insecure dependency in Linux::Clone::%s while running with -T switch
+
+=item Insecure $ENV{%s} while running with -T switch
+
+See L</SECURITY>. With -t these are warnings.
 
 =item "%s" is not exported by the Linux::Clone module
 

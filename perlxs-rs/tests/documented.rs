@@ -12,7 +12,8 @@
 //! ```
 //!
 //! The comment is what perl makes of it, in list context; what the exception starts with; what
-//! is printed. Other lines just run; a first line `#!perl -T` turns taint mode on. A block of Rust that imports nothing of perlxs gets all of it.
+//! is printed. Other lines just run; a first line `#!perl -T` turns taint mode on. A block of Rust
+//! that imports nothing of perlxs gets all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
