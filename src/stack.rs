@@ -10,7 +10,7 @@ use libc::c_void;
 use crate::error::Error;
 use crate::sys;
 
-/// A mapping for one child: private, readable and writable, with a guard page below.
+/// A mapping for one child: private, readable and writable, with a guard below.
 ///
 /// The kernel gives it memory page by page, as it is touched. It does not grow (no
 /// MAP_GROWSDOWN: another mapping could lie where it would grow to), and is not executable.
@@ -38,7 +38,13 @@ impl ChildStack {
     /// The least size, in bytes: perl and the C library need that much.
     pub(crate) const LEAST: usize = 256 << 10;
 
-    /// Takes `size` bytes, rounded up to pages, and the guard page.
+    /// What lies below a stack and cannot be touched, in bytes, whole pages. A function that keeps a
+    /// few names of files has a frame of more than one page and may step over a single one into what
+    /// lies below. So it is as much as the kernel leaves below the stack of a process
+    /// (`stack_guard_gap`).
+    const GUARD: usize = 1 << 20;
+
+    /// Takes `size` bytes, rounded up to pages, and the guard.
     ///
     /// Returns ENOMEM where there is no room, also for a size that no address space has.
     pub(crate) fn new(size: usize) -> Result<Self, Error> {
@@ -57,16 +63,14 @@ impl ChildStack {
     /// not for another turn of it.
     pub(crate) fn limit(&self) -> *const c_void {
         // SAFETY: inside of the mapping: this is a quarter of the least stack.
-        unsafe { self.mapping.base.add(Self::LEAST / 4) }
+        unsafe { self.mapping.base.add(Self::GUARD + Self::LEAST / 4) }
     }
 
-    /// The lowest address of the stack, above the guard page, and its length: as clone3(2) takes
-    /// them.
+    /// The lowest address of the stack, above the guard, and its length: as clone3(2) takes them.
     pub(crate) fn extent(&self) -> (u64, u64) {
-        let page = sys::page_size();
         (
-            (self.mapping.base as usize + page) as u64,
-            (self.mapping.len - page) as u64,
+            (self.mapping.base as usize + Self::GUARD) as u64,
+            (self.mapping.len - Self::GUARD) as u64,
         )
     }
 
@@ -85,7 +89,7 @@ impl Drop for ChildStack {
             len: 0,
         };
         let mapping = std::mem::replace(&mut self.mapping, nothing);
-        if mapping.len == Self::DEFAULT + sys::page_size() {
+        if mapping.len == Self::DEFAULT + Self::GUARD {
             // what was kept meanwhile, by a call within the call, is unmapped
             drop(KEPT.replace(Some(mapping)));
         }
@@ -95,10 +99,9 @@ impl Drop for ChildStack {
 impl Mapping {
     /// mmap(2), mprotect(2).
     fn new(size: usize) -> Result<Self, Error> {
-        let page = sys::page_size();
         let len = size
-            .checked_next_multiple_of(page)
-            .and_then(|len| len.checked_add(page))
+            .checked_next_multiple_of(sys::page_size())
+            .and_then(|len| len.checked_add(ChildStack::GUARD))
             .filter(|&len| isize::try_from(len).is_ok())
             .ok_or(Error::Errno(libc::ENOMEM))?;
         // MAP_NORESERVE: the size is a limit, not a demand. MAP_STACK: a hint that huge pages are
@@ -119,8 +122,8 @@ impl Mapping {
             return Err(sys::last_error());
         }
         let mapping = Mapping { base, len };
-        // SAFETY: the lowest page of the mapping above, which nobody uses yet.
-        match unsafe { libc::mprotect(base, page, libc::PROT_NONE) } {
+        // SAFETY: the lowest part of the mapping above, which nobody uses yet.
+        match unsafe { libc::mprotect(base, ChildStack::GUARD, libc::PROT_NONE) } {
             0 => Ok(mapping),
             _ => Err(sys::last_error()),
         }

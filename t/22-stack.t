@@ -11,7 +11,7 @@ use POSIX qw(SIGCHLD ENOMEM);
 my $page = POSIX::sysconf(POSIX::_SC_PAGESIZE());
 
 # The stack a child runs on, as "SIZE ACCESS below GUARD-SIZE GUARD-ACCESS": in a fresh process the
-# only mapping with a page below it that cannot be touched.
+# only mapping with 1 MiB below it that cannot be touched.
 sub stack_of {
     my ($size) = @_;
     my ($maps) = perl_output(<<'PERL', defined $size ? $size : ());
@@ -31,8 +31,8 @@ for ([ 0, 4 << 20 ], [ undef, 4 << 20 ], [ 1, 256 << 10 ], [ 256 << 10, 256 << 1
     [ (1 << 20) + 1, (1 << 20) + $page ], [ 64 << 20, 64 << 20 ])
 {
     my ($size, $bytes) = @$_;
-    is stack_of($size), "$bytes rw-p below $page ---p",
-        'stack size ' . ($size // 'undef') . ': private, read and write, not executable, a guard page below';
+    is stack_of($size), "$bytes rw-p below " . (1 << 20) . ' ---p',
+        'stack size ' . ($size // 'undef') . ': private, read and write, not executable, a guard below';
 }
 
 # No GROWSDOWN: the kernel marks it gd in smaps.

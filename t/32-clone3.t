@@ -67,7 +67,7 @@ is result3(sub {
     my ($guard, $stack);
     for (mappings()) { my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/; no warnings 'portable'; $stack = hex($to) - hex($from) if $access eq 'rw-p' && $guard && $guard eq $from; $guard = $access eq '---p' ? $to : undef; $stack //= 0; last if $stack == 3 << 20 }
     $stack;
-}, stack_size => 3 << 20), 3 << 20, 'of which the child has just that, above a guard page';
+}, stack_size => 3 << 20), 3 << 20, 'of which the child has just that, above a guard';
 sub result3 {
     my ($code, %args) = @_;
     pipe my $read, my $write or die $!;

@@ -1374,7 +1374,7 @@ Recursion through C<sort>, C<tie>, overloading or C<require> that uses up the
 stack ends in SIGSEGV where the interpreter is in order, with SIGHAND in
 SIGKILL, and with THREAD it is the whole process that ends. Other recursion in
 C, as when a chain of ten thousand references is freed or data is dumped by a
-module, runs into the guard page in the middle of something: give such code a
+module, runs into the guard in the middle of something: give such code a
 large C<$stacksize>.
 
 =item exec, system, fork and clone in the child
@@ -1450,8 +1450,9 @@ least 256 KiB. Address space is taken at once, memory only for what is
 touched. Of the limits of setrlimit(2) RLIMIT_STACK does not apply; RLIMIT_AS
 does, and ends in ENOMEM.
 
-Below it lies a guard page. A child that outgrows its stack is killed by
-SIGSEGV and touches nothing else.
+Below it lies a guard of 1 MiB that nobody can touch, as much as the kernel
+leaves below the stack of a process. A child that outgrows its stack is killed
+by SIGSEGV and touches nothing else.
 
 The parent unmaps its view of the stack before clone returns, whatever fails;
 but each thread keeps one of the default size, for its next child.
@@ -2456,7 +2457,7 @@ and nothing else.
 
 =item *
 
-The stack has a guard page, is not executable, and is unmapped; 0.01 lost 4 MB
+The stack has a guard below, is not executable, and is unmapped; 0.01 lost 4 MB
 with each call. Sizes that cannot work are raised.
 
 =item *

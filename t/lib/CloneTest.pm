@@ -133,13 +133,13 @@ sub mappings {
     return split /\n/, slurp('/proc/self/maps');
 }
 
-# The number of stacks that are mapped: one page without access below one with read and write.
+# The number of stacks that are mapped: a guard of 1 MiB without access below one with read and write.
 sub stacks {
     my ($n, $guard) = (0);
     for (mappings()) {
         my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
         $n++ if defined $guard && $guard eq $from && $access eq 'rw-p';
-        $guard = $access eq '---p' && hex($to) - hex($from) == POSIX::sysconf(POSIX::_SC_PAGESIZE()) ? $to : undef;
+        $guard = $access eq '---p' && hex($to) - hex($from) == 1 << 20 ? $to : undef;
     }
     return $n;
 }

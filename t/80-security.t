@@ -1,0 +1,171 @@
+# Descriptors, memory, privileges and what is trusted: nothing goes further than it should.
+use strict;
+use warnings;
+no warnings 'portable';    # addresses have more than 32 bits
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest qw(status result slurp mappings children descriptors namespace_flags needs perl_output);
+use Config;
+use Linux::Clone qw(:flags clone clone3);
+use POSIX qw(SIGCHLD SIGSEGV);
+use SpawnTest;
+
+my $shared = CLONE_VM | CLONE_VFORK;
+
+# ---- memory ----
+
+# The library: no executable stack, nothing to relocate in what is executed, and what the loader
+# has filled in cannot be written.
+{
+    my ($library) = map { "$_/auto/Linux/Clone/Clone.$Config{dlext}" } grep { -e "$_/auto/Linux/Clone/Clone.$Config{dlext}" } @INC;
+    my $elf = slurp($library);
+    my ($long, $little) = map { ord } substr($elf, 4, 1), substr($elf, 5, 1);
+    my ($end, $word) = ($little == 1 ? '<' : '>', $long == 2 ? 'Q' : 'L');
+    my $at = $long == 2 ? 32 : 28;
+    my ($table) = unpack "x$at $word$end", $elf;
+    my ($size, $count) = unpack 'x' . ($long == 2 ? 54 : 42) . " S$end S$end", $elf;
+    my (%flags, @dynamic, @loaded);
+    for my $n (0 .. $count - 1) {
+        my $header = substr $elf, $table + $n * $size, $size;
+        my ($type, $flags, $offset, $bytes) = $long == 2
+            ? (unpack "L$end L$end Q$end x16 Q$end", $header)
+            : (unpack "L$end x20 L$end", $header)[ 0, 1 ];
+        ($offset, $bytes) = unpack "x4 L$end x8 L$end", $header if $long != 2;
+        $flags{$type} = $flags;
+        push @loaded, $flags if $type == 1;
+        @dynamic = unpack "($word$end)*", substr $elf, $offset, $bytes if $type == 2;
+    }
+    my %dynamic;
+    while (my ($tag, $value) = splice @dynamic, 0, 2) { last if !$tag; $dynamic{$tag} = $value }
+    my ($text_relocations, $flags, $flags_1) = (22, 30, 0x6ffffffb);
+    is $flags{0x6474e551} // 'none', 6, 'the library\'s stack is not executable (PT_GNU_STACK)';
+    is scalar(grep { ($_ & 3) == 3 } @loaded), 0, 'no segment is writable and executable';
+    ok !exists $dynamic{$text_relocations} && !(($dynamic{$flags} // 0) & 4), 'nothing executable is relocated';
+    ok exists $flags{0x6474e552}, 'what is relocated is made read-only (PT_GNU_RELRO)';
+    ok +(($dynamic{$flags} // 0) & 8) || (($dynamic{$flags_1} // 0) & 1), 'functions, too, since all are bound at once';
+}
+
+# No mapping may be written and executed.
+sub dangerous { return join "\n", grep { /^\S+ \S*w\S*x/ } mappings() }
+is dangerous(), '', 'nothing is writable and executable before';
+is result(\&dangerous), '', 'nor in a child';
+{
+    my $seen;
+    is status(sub { $seen = dangerous(); 0 }, $shared), 'exit 0', 'in shared memory';
+    is $seen, '', 'neither';
+}
+is told(\&dangerous), '', 'nor in a child of spawn';
+is end(exec => ['true']), 'exit 0', 'and of one that execs';
+is dangerous(), '', 'nor afterwards';
+
+# The stack lies where nobody can tell.
+SKIP: {
+    chomp(my $randomized = slurp('/proc/sys/kernel/randomize_va_space'));
+    chomp(my $persona = eval { slurp('/proc/self/personality') } // 0);
+    skip "the kernel does not randomize: randomize_va_space is $randomized", 1 if $randomized == 0 || hex($persona) & 0x40000;
+    my $program = <<'PERL';
+        use Linux::Clone;
+        my $find = sub { my ($guard) = 0; for (split /\n/, do { local (@ARGV, $/) = '/proc/self/maps'; <> }) {
+            my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
+            print "$from\n" if $guard eq $from && $access eq 'rw-p' && hex($to) - hex($from) == 3 << 20;
+            $guard = $access eq '---p' ? $to : 0;
+        } 0 };
+        waitpid Linux::Clone::clone($find, 3 << 20, 17), 0;
+PERL
+    my %seen;
+    $seen{ (perl_output($program))[0] }++ for 1 .. 4;
+    cmp_ok scalar(keys %seen), '>', 1, 'the stack is somewhere else in each process' or diag explain \%seen;
+    is scalar(grep { !/^[0-9a-f]+\n\z/ } keys %seen), 0, 'it is found';
+}
+
+# The guard: whatever recurses, a child that outgrows its stack is killed, and does not touch what
+# lies below. There is a mapping that is shared, and so shows what a child has done to it.
+SKIP: {
+    my $numbers = { x86_64 => '9 0 1', aarch64 => '222 63 64' }->{ (POSIX::uname())[4] };
+    skip 'the numbers of mmap(2), read(2) and write(2) are not known here', 7 if !$numbers;
+    my $program = <<'PERL';
+        use strict; use warnings; no warnings qw(portable recursion);
+        use Cwd ();
+        use CloneTest;
+        use Linux::Clone qw(:flags);
+        use SpawnTest ();
+        my ($kind, $how, $mmap, $read, $write) = @ARGV;
+        my %run = (
+            copy   => sub { status($_[0]) },
+            shared => sub { status($_[0], CLONE_VM | CLONE_VFORK) },
+            spawn  => sub { SpawnTest::end(code => $_[0]) },
+        );
+        my $run = $run{$kind};
+
+        # this process keeps that stack for its next child
+        status(sub { 0 });
+        my ($below, $guard);
+        for (mappings()) {
+            my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
+            $below = $guard->[0] if $guard && $guard->[1] eq $from && hex($to) - hex($from) == 4 << 20;
+            $guard = $access eq '---p' ? [ $from, $to ] : undef;
+        }
+        my $size = 64 << 10;
+        # PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE
+        my $neighbour = syscall($mmap + 0, hex($below) - $size, $size, 3, 1 | 0x20 | 0x100000, -1, 0);
+        if ($neighbour != hex($below) - $size) { print "mmap: errno ", $! + 0, " ($!)\n"; exit }
+        my $pattern = "\xa5" x $size;
+        my $fill = sub {
+            open my $file, '+>', undef or die "a file: $!";
+            syswrite $file, $pattern; sysseek $file, 0, 0;
+            syscall($read + 0, fileno $file, $neighbour, $size) == $size or die "read: $!";
+        };
+        my $intact = sub {
+            open my $file, '+>', undef or die "a file: $!";
+            syscall($write + 0, fileno $file, $neighbour, $size) == $size or die "write: $!";
+            sysseek $file, 0, 0;
+            sysread $file, my ($now), $size;
+            return $now eq $pattern;
+        };
+
+        package Plus { use overload '+' => sub { main::plus($_[0][0] - 1) }, fallback => 1 }
+        sub plus { my ($n) = @_; return $n > 0 ? bless([$n], 'Plus') + 1 : main::last_one() }
+        sub sorted { my ($n) = @_; return last_one() if $n <= 0; my @x = sort { sorted($n - 1); 0 } 1, 2; return 0 }
+        # several names of files on the stack: more than a page
+        sub last_one { Cwd::abs_path('/proc/self/../self/fd'); return 0 }
+        # C code that calls itself, without perl code in between
+        my @levels = ([]);
+        sub cloned { Storable::dclone($levels[ $_[0] ]); return 0 }
+        if ($how eq 'cloned') {
+            require Storable;
+            no warnings 'once';
+            $Storable::recursion_limit = -1;
+            push @levels, [ $levels[-1] ] for 1 .. 33_000;
+        }
+        my $recurse = main->can($how);
+
+        # the deepest that goes well, and some that do not
+        my ($good, $bad) = (1, 1 << 15);
+        my ($killed, $touched, $others) = (0, 0, '');
+        my $try = sub {
+            my ($depth) = @_;
+            $fill->();
+            my $end = $run->(sub { $recurse->($depth); 0 });
+            $touched++ if !$intact->();
+            $killed++ if $end eq 'signal 11';
+            $others .= " $end" if $end !~ /^(?:signal 11|exit 0)\z/;
+            return $end eq 'exit 0';
+        };
+        while ($bad - $good > 1) {
+            my $depth = int(($good + $bad) / 2);
+            $try->($depth) ? ($good = $depth) : ($bad = $depth);
+        }
+        $try->($bad + $_) for 0 .. 12;
+        print $killed > 12 ? 'killed' : "killed $killed times", ", $touched touched$others\n";
+PERL
+    for my $kind (qw(copy spawn shared)) {
+        for my $how ($kind eq 'spawn' ? 'sorted' : qw(sorted plus cloned)) {
+            my ($said) = perl_output($program, $kind, $how, split ' ', $numbers);
+            next if $said =~ /^mmap: / and fail("$kind, $how: $said");
+            is $said, "killed, 0 touched\n", "$kind: $how: SIGSEGV, and what lies below the guard is intact";
+        }
+    }
+}
+
+done_testing;
