@@ -82,6 +82,7 @@ pub(crate) fn for_step(step: Step, errno: i32) -> Option<String> {
                 "a caller that has changed its ids does not own its /proc/self before it calls \
                  exec; see PR_SET_DUMPABLE in prctl(2)"
             }
+            (Step::UidMap | Step::GidMap, libc::ENOENT) => "there is no proc(5) on /proc",
             (Step::UidMap | Step::GidMap, libc::EINVAL) => {
                 "rows that overlap, or more than the kernel takes"
             }

@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, c_char};
 use libc::{c_int, c_void, gid_t, uid_t};
 
 use crate::error::Error;
-use crate::sys;
+use crate::sys::{self, ProcDirectory};
 
 /// What can fail on the child's way, by the option that asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,9 @@ impl Setup {
             }
         };
         for file in &self.own_maps {
-            sys::write_own_proc_file(file.name, &file.text).map_err(at(file.step))?;
+            ProcDirectory::open(ProcDirectory::OWN)
+                .and_then(|own| own.write(file.name, &file.text))
+                .map_err(at(file.step))?;
         }
         if let Some(offsets) = &self.time_offsets {
             sys::enter_time_namespace(offsets).map_err(at(Step::TimeOffsets))?;
@@ -149,7 +151,7 @@ impl Setup {
         if self.mount_proc {
             // The old /proc has to be in sight: without one that shows everything, the kernel
             // gives a user namespace no other (mount_namespaces(7), "Restrictions").
-            sys::mount_proc().map_err(at(Step::MountProc))?;
+            sys::mount_proc(self.root.is_some()).map_err(at(Step::MountProc))?;
         }
         if self.root.is_some() {
             sys::detach_old_root().map_err(at(Step::Root))?;

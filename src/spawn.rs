@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use libc::{c_int, c_void, pid_t};
 use perlxs::{Call, Code, Perl, Scalar};
 
-use crate::args::{CloneRequest, SystemCall};
+use crate::args::{CloneRequest, SignalRequest, SystemCall};
 use crate::child::{self, Started, clone_on};
 use crate::error;
 use crate::flags::CloneFlags;
@@ -24,7 +24,7 @@ use crate::hint;
 use crate::options::{IdKind, IdMap, Row, SpawnRequest, Work};
 use crate::setup::{Failure, Program, Setup, Step};
 use crate::stack::ChildStack;
-use crate::sys::{self, Channel};
+use crate::sys::{self, Channel, ProcDirectory};
 
 /// A child that is ready: its code runs, or its program.
 #[derive(Debug)]
@@ -211,6 +211,21 @@ impl Child {
             }
         }
     }
+
+    /// Its directory in proc(5), not that of another process which has got the same id since.
+    ///
+    /// Returns ESRCH if somebody has killed and reaped it.
+    fn proc_directory(&self) -> Result<ProcDirectory, error::Error> {
+        let name = CString::new(format!("/proc/{}", self.pid)).unwrap_or_default();
+        let directory = ProcDirectory::open(&name)?;
+        // whose id it still is was there when that was opened, too
+        sys::pidfd_send_signal(SignalRequest {
+            pidfd: self.pidfd.as_raw_fd(),
+            signal: 0,
+            flags: 0,
+        })?;
+        Ok(directory)
+    }
 }
 
 /// In a child that is a copy: does what its setup asks for, or says what failed and ends.
@@ -245,7 +260,7 @@ fn escort(
     program: Option<&Program>,
 ) -> Result<(), Error> {
     for map in maps {
-        write_map(call, child.pid, map).map_err(Error::Refused)?;
+        write_map(call, child, map).map_err(Error::Refused)?;
     }
     if !maps.is_empty() {
         sys::send(&parent, [0, 0]);
@@ -436,18 +451,19 @@ fn proc_is_ours() -> bool {
 
 /// Writes a map that the child cannot write itself: with the right to map others' ids directly,
 /// else by the program that has it for who has a range in /etc/subuid (newuidmap(1)).
-fn write_map(call: &Call<'_>, pid: pid_t, map: &IdMap) -> Result<(), Refusal> {
+fn write_map(call: &Call<'_>, child: &Child, map: &IdMap) -> Result<(), Refusal> {
     let kind = map.kind;
     let name = kind.step().name();
-    let file = format!("/proc/{pid}/{name}");
     if !proc_is_ours() {
         let hint = "/proc is not that of the caller's PID namespace".into();
         return Err(Refusal::new(name, libc::ENOENT, Some(hint)));
     }
     if kind.may_map_others() {
-        // one write(2): the kernel takes the whole map or nothing
-        return fs::write(file, map.text()).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        let written = child
+            .proc_directory()
+            .and_then(|directory| directory.write(kind.file(), &map.text()));
+        return written.map_err(|error| {
+            let errno = error.errno();
             Refusal::new(name, errno, hint::for_step(kind.step(), errno))
         });
     }
@@ -456,7 +472,7 @@ fn write_map(call: &Call<'_>, pid: pid_t, map: &IdMap) -> Result<(), Refusal> {
         IdKind::Group => ("newgidmap", "/etc/subgid", "CAP_SETGID"),
     };
     let refusal = |errno, hint| Refusal::new(&format!("{name} {program}"), errno, hint);
-    let mut words = vec![program.into(), pid.to_string()];
+    let mut words = vec![program.into(), child.pid.to_string()];
     for &Row {
         inside,
         outside,
@@ -476,7 +492,7 @@ fn write_map(call: &Call<'_>, pid: pid_t, map: &IdMap) -> Result<(), Refusal> {
         )
     })?;
     // Its status may be somebody else's, who waits for all children; but the map tells.
-    match fs::read(file) {
+    match fs::read(format!("/proc/{}/{name}", child.pid)) {
         Ok(text) if !text.is_empty() => Ok(()),
         _ => {
             let said = said.trim_end().replace('\n', "; ");

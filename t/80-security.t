@@ -7,8 +7,9 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use CloneTest qw(status result slurp mappings children descriptors namespace_flags needs perl_output);
 use Config;
+use File::Temp qw(tempdir);
 use Linux::Clone qw(:flags clone clone3);
-use POSIX qw(SIGCHLD SIGSEGV);
+use POSIX qw(ENOENT ENOTDIR SIGCHLD);
 use SpawnTest;
 
 my $shared = CLONE_VM | CLONE_VFORK;
@@ -165,6 +166,66 @@ PERL
             next if $said =~ /^mmap: / and fail("$kind, $how: $said");
             is $said, "killed, 0 touched\n", "$kind: $how: SIGSEGV, and what lies below the guard is intact";
         }
+    }
+}
+
+# ---- what is trusted ----
+
+my @root = $> == 0 ? () : (uid_map => 'root', gid_map => 'root');
+
+# /proc of a new root becomes a link at any moment: nothing is mounted where that leads.
+SKIP: {
+    my $renameat2 = { x86_64 => 316, aarch64 => 276 }->{ (POSIX::uname())[4] };
+    skip 'the number of renameat2(2) is not known here', 2 if !$renameat2;
+    my $root = tempdir(CLEANUP => 1);
+    mkdir "$root/$_" or die "$root/$_: $!" for qw(proc elsewhere);
+    symlink 'elsewhere', "$root/link" or die "link: $!";
+    my ($proc, $link) = map { "$root/$_" } qw(proc link);
+    my $child = spawn(@root, root => $root, mount_proc => 1, code => sub { 0 })
+        or skip 'the kernel refuses root and mount_proc: ' . SpawnTest::refusal(), 2;
+    $child->wait;
+    my $exchanger = CloneTest::spawn(sub {
+        # AT_FDCWD, RENAME_EXCHANGE
+        1 while syscall($renameat2, -100, $proc, -100, $link, 2) == 0;
+        return 1;
+    });
+    my (%ends, $end);
+    for (1 .. 200) {
+        $end = end(@root, root => $root, mount_proc => 1, code => sub { -e '/elsewhere/self' ? 1 : 0 });
+        $ends{ $end =~ s/^errno (\d+):.*/errno $1/r }++;
+    }
+    kill KILL => $exchanger;
+    waitpid $exchanger, 0;
+    is $ends{'exit 1'} // 0, 0, 'a /proc that becomes a link: nothing is mounted where it leads to';
+    ok $ends{'exit 0'} && $ends{ 'errno ' . ENOTDIR }, 'it was a directory and a link' or diag explain \%ends;
+}
+
+# Something else in the place of /proc: what seems to be the child's uid_map is a link.
+SKIP: {
+    my $dir = tempdir(CLEANUP => 1);
+    open my $file, '>', "$dir/victim" or die "victim: $!";
+    print {$file} "as it was\n";
+    close $file;
+    chmod 0777, $dir, "$dir/victim";
+    my $program = <<'PERL';
+        use Linux::Clone qw(spawn);
+        use SpawnTest;
+        my ($dir, $map) = @ARGV;
+        system('mount', '-t', 'tmpfs', 'tmpfs', '/proc') == 0 or die "mount\n";
+        for my $pid ('self', 2 .. 30) {
+            mkdir "/proc/$pid";
+            symlink "$dir/victim", "/proc/$pid/$_" or die "$!\n" for qw(uid_map gid_map setgroups);
+        }
+        open my $status, '>', '/proc/self/status' or die "status: $!\n";
+        print {$status} "NSpid:\t1\n";
+        close $status;
+        print end(code => sub { 5 }, uid_map => $map eq 'self' ? $map : [ [ 0, 0, 1 ], [ 1, 1, 1 ] ]);
+PERL
+    for my $map (qw(rows self)) {
+        my @said = told(sub { join '', perl_output($program, $dir, $map) }, @root, flags => CLONE_NEWNS | CLONE_NEWPID);
+        skip "no mount(8), or the kernel refuses: @said", 2 if $said[0] =~ /^(?:mount|errno \d+: Linux::Clone::spawn: (?:clone|private))/m;
+        like $said[0], qr/^errno @{[ENOENT]}: Linux::Clone::spawn: uid_map: .*no proc/, "$map: what is no proc(5) is not taken for it";
+        is slurp("$dir/victim"), "as it was\n", 'and nothing is written where it leads to';
     }
 }
 

@@ -26,10 +26,10 @@ pub(crate) use ns::{
     pivot_root, setns,
 };
 pub(crate) use setup::{
-    change_directory, detach_old_root, enter_time_namespace, environment, execve, getppid,
-    is_dumpable, make_mounts_private, mount_proc, pivot_into, redirect, reset_signal_handlers,
-    set_dumpable, set_group, set_hostname, set_parent_death_signal, set_signal_mask, set_user,
-    write_own_proc_file,
+    ProcDirectory, change_directory, detach_old_root, enter_time_namespace, environment, execve,
+    getppid, is_dumpable, make_mounts_private, mount_proc, pivot_into, redirect,
+    reset_signal_handlers, set_dumpable, set_group, set_hostname, set_parent_death_signal,
+    set_signal_mask, set_user,
 };
 pub(crate) use wait::{
     is_running, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal, reap,

@@ -22,20 +22,43 @@ fn close(fd: c_int) {
     unsafe { libc::close(fd) };
 }
 
-/// Writes a file of /proc/self in one go, as those of namespaces demand.
-pub(crate) fn write_own_proc_file(name: &CStr, text: &[u8]) -> Result<(), Error> {
-    let directory = open(c"/proc/self", libc::O_PATH | libc::O_DIRECTORY)?;
-    // SAFETY: a C string.
-    let file = answered(unsafe {
-        libc::openat(directory, name.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC)
-    });
-    close(directory);
-    let file = file?;
-    // SAFETY: a buffer with its length.
-    let written = unsafe { libc::write(file, text.as_ptr().cast(), text.len()) };
-    let outcome = answered(written);
-    close(file);
-    outcome.map(drop)
+/// A process's directory in proc(5).
+pub(crate) struct ProcDirectory(c_int);
+
+impl ProcDirectory {
+    pub(crate) const OWN: &CStr = c"/proc/self";
+
+    /// ENOENT if something else than proc(5) is mounted there: what seems to be a file of a process
+    /// may be a link to any other file.
+    pub(crate) fn open(name: &CStr) -> Result<Self, Error> {
+        let directory = ProcDirectory(open(name, libc::O_PATH | libc::O_DIRECTORY)?);
+        // SAFETY: all zeros is a valid `statfs`.
+        let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+        // SAFETY: a place for the answer.
+        answered(unsafe { libc::fstatfs(directory.0, &raw mut about) })?;
+        match about.f_type == libc::PROC_SUPER_MAGIC as _ {
+            true => Ok(directory),
+            false => Err(Error::Errno(libc::ENOENT)),
+        }
+    }
+
+    /// Writes a file of it in one go, as those of namespaces demand.
+    pub(crate) fn write(&self, name: &CStr, text: &[u8]) -> Result<(), Error> {
+        let flags = libc::O_WRONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        // SAFETY: a C string.
+        let file = answered(unsafe { libc::openat(self.0, name.as_ptr(), flags) })?;
+        // SAFETY: a buffer with its length.
+        let written = unsafe { libc::write(file, text.as_ptr().cast(), text.len()) };
+        let outcome = answered(written);
+        close(file);
+        outcome.map(drop)
+    }
+}
+
+impl Drop for ProcDirectory {
+    fn drop(&mut self) {
+        close(self.0);
+    }
 }
 
 // By syscall(2), since the C library's functions do this in all threads of the process: in shared
@@ -99,7 +122,7 @@ pub(crate) fn enter_time_namespace(offsets: &[u8]) -> Result<(), Error> {
     // SAFETY: touches no memory.
     answered(unsafe { libc::syscall(libc::SYS_unshare, NEWTIME) })?;
     if !offsets.is_empty() {
-        write_own_proc_file(c"timens_offsets", offsets)?;
+        ProcDirectory::open(ProcDirectory::OWN)?.write(c"timens_offsets", offsets)?;
     }
     let namespace = open(c"/proc/self/ns/time_for_children", libc::O_RDONLY)?;
     // SAFETY: touches no memory.
@@ -155,13 +178,24 @@ pub(crate) fn detach_old_root() -> Result<(), Error> {
 /// Mounts proc(5) on /proc.
 ///
 /// ENOTDIR if that is a symbolic link: it could lead elsewhere, and above a new root lies the old.
-pub(crate) fn mount_proc() -> Result<(), Error> {
-    close(open(
-        c"/proc",
-        libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW,
-    )?);
-    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-    mount(c"proc", c"/proc", Some(c"proc"), flags)
+/// In a new root, which others may write to, it could become one meanwhile: there it is the
+/// directory itself that is mounted on. The working directory must be the root, and stays so.
+pub(crate) fn mount_proc(in_new_root: bool) -> Result<(), Error> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let directory = open(c"/proc", flags)?;
+    let mount_on = |target| {
+        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+        mount(c"proc", target, Some(c"proc"), flags)
+    };
+    let outcome = match in_new_root {
+        // SAFETY: touches no memory.
+        true => answered(unsafe { libc::fchdir(directory) })
+            .and_then(|_| mount_on(c"."))
+            .and_then(|()| change_directory(c"/")),
+        false => mount_on(c"/proc"),
+    };
+    close(directory);
+    outcome
 }
 
 /// chdir(2)
