@@ -299,6 +299,7 @@ impl Options {
             flags -= CloneFlags::NEWTIME;
         }
         setup.private_mounts = flags.contains(CloneFlags::NEWNS);
+        setup.stays_dumpable = matches!(work, Work::Code(_));
 
         let id = |kind| {
             let map = maps.iter().find(|map| map.kind == kind);

@@ -87,6 +87,10 @@ pub(crate) struct Setup {
     /// To become, where the maps do not have the caller's own.
     pub(crate) group: Option<gid_t>,
     pub(crate) user: Option<uid_t>,
+    /// Whether the process is to own its /proc/self after that as before it, which also lets others
+    /// with those ids trace it: for code. A program owns it anyway, and before it runs nobody shall
+    /// look into what is a copy of a privileged process.
+    pub(crate) stays_dumpable: bool,
     /// After the ids: a change of them clears it (prctl(2), PR_SET_PDEATHSIG).
     pub(crate) parent_death: Option<c_int>,
     pub(crate) hostname: Option<Vec<u8>>,
@@ -118,7 +122,7 @@ impl Setup {
         if let Some(offsets) = &self.time_offsets {
             sys::enter_time_namespace(offsets).map_err(at(Step::TimeOffsets))?;
         }
-        let dumpable = sys::is_dumpable();
+        let dumpable = self.stays_dumpable && sys::is_dumpable();
         if let Some(group) = self.group {
             sys::set_group(group).map_err(at(Step::GidMap))?;
         }

@@ -229,4 +229,194 @@ PERL
     }
 }
 
+# ---- descriptors ----
+
+# A program that prints its descriptors, but for the directory that it reads them from.
+my $list = 'opendir my $d, "/proc/self/fd" or die "$!"; print join " ", sort { $a <=> $b } grep { /^\d+$/ && (readlink("/proc/self/fd/$_") // "") !~ m{^/proc/(?:self|\d+)/fd$} } readdir $d';
+my @list = ($^X, '-e', $list);
+
+# What this process has left open for programs itself.
+my $inherited = do { open my $fh, '-|', @list or die "perl: $!"; <$fh> };
+like $inherited, qr/^0 1 2\b/, 'a program has 0, 1 and 2, and what the caller of this test has left open';
+
+# The descriptors of this process, but for the directory that it reads them from.
+sub open_now {
+    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
+    my @fds = grep { /^\d+$/ } readdir $dir;
+    closedir $dir;
+    return map { my $name = readlink "/proc/self/fd/$_"; defined $name ? ($_ => $name) : () } @fds;
+}
+sub closes_on_exec { return slurp("/proc/self/fdinfo/$_[0]") =~ /^flags:\s+\d*[2367]\d{6}$/m }
+
+# When it is read a signal is sent that this process does not get before it waits in spawn.
+package Pending {
+    sub TIESCALAR { my ($class, $value) = @_; return bless { value => $value }, $class }
+    sub FETCH {
+        POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(POSIX::SIGUSR1()));
+        kill USR1 => $$;
+        return $_[0]{value};
+    }
+}
+
+# Calls the code while spawn waits for a child that is a copy. What it returns, and how that ends.
+sub meanwhile {
+    my ($code, @options) = @_;
+    my @got;
+    local $SIG{USR1} = sub { push @got, eval { $code->() } // "died: $@" };
+    tie my $late, 'Pending', 0;
+    my $end = end(@options, stack_size => $late);
+    return ($end, @got);
+}
+
+my @copy = (@root, flags => CLONE_NEWPID, parent_death => 'KILL');
+SKIP: {
+    needs(namespace_flags(CLONE_NEWPID), 5);
+    my %before = open_now();
+    for ([ 'code', code => sub { 7 } ], [ 'a program', exec => [ $^X, '-e', 'exit 7' ] ]) {
+        my ($name, @work) = @$_;
+        my ($end, $found) = meanwhile(sub {
+            my %now = open_now();
+            delete @now{ keys %before };
+            return join ' ', map { $now{$_} =~ s/:.*//r . (closes_on_exec($_) ? '' : ' (inherited)') } sort { $now{$a} cmp $now{$b} } keys %now;
+        }, @copy, @work);
+        is "$end: $found", 'exit 7: anon_inode socket', "$name: while it starts there are a pidfd and a socket more, close-on-exec";
+    }
+    my ($end, $found) = meanwhile(sub { open my $fh, '-|', @list or die "perl: $!"; <$fh> }, @copy, code => sub { 7 });
+    is "$end: $found", "exit 7: $inherited", 'another program that is started meanwhile has nothing of it';
+    is_deeply { open_now() }, \%before, 'nothing is left';
+    local $^F = 200;
+    ($end, $found) = meanwhile(sub { open my $fh, '-|', @list or die "perl: $!"; <$fh> }, @copy, code => sub { 7 });
+    # perl's own pipe, of which the child has the other end
+    is "$end: $found" =~ s/^(exit 7: \Q$inherited\E)(?: \d+){0,3}\z/$1/r, "exit 7: $inherited", 'nor if $^F is high';
+    my $child = spawn(code => sub { 0 }) or die $Linux::Clone::error;
+    ok closes_on_exec(fileno $child->pidfd), 'with which the pidfd\'s handle is close-on-exec, too';
+    $child->wait;
+}
+
+# Whatever it is started with, a program has what it is to have.
+{
+    my $dir = tempdir(CLEANUP => 1);
+    open my $handle, '+>', "$dir/file" or die "file: $!";
+    my @options = (
+        [],
+        [ cwd => '/', env => { PATH => '/bin' } ],
+        [ stdin => $handle ],
+        [ stdin => 1, stderr => 0 ],
+        [ stack_size => 1 << 20 ],
+        [ flags => CLONE_CLEAR_SIGHAND ],
+        [ parent_death => 'KILL' ],
+        [ @root, flags => CLONE_NEWPID, parent_death => 'KILL' ],
+        [ @root, hostname => 'x', loopback => 1 ],
+        [ @root, mount_proc => 1 ],
+        [ @root, time_offsets => { boottime => 5 } ],
+        [ uid_map => 'self', gid_map => 'self' ],
+        ($> == 0
+            ? ([ uid_map => [ [ 0, 0, 2 ] ], gid_map => [ [ 0, 0, 2 ] ] ], [ flags => CLONE_NEWPID, set_tid => [1] ],
+                [ uid_map => [ [ 0, 0, 2 ] ], flags => CLONE_NEWPID | CLONE_NEWIPC, hostname => 'x', mount_proc => 1, loopback => 1, parent_death => 'KILL', time_offsets => { boottime => 5 } ])
+            : ()),
+    );
+    for (@options) {
+        my @option = @$_;
+        my $name = join ' ', map { ref ? '...' : $_ } @option;
+        my $got = output(@option, exec => \@list);
+        SKIP: {
+            # what this system does not give: no wrong number of descriptors can come of that
+            skip "the kernel refuses $name: $got", 1 if $got =~ /^errno /;
+            is $got, $inherited, "its descriptors: $name";
+        }
+    }
+}
+
+# A program that another thread starts, whatever this one is at.
+SKIP: {
+    skip 'this perl has no threads', 2 if !$Config{useithreads};
+    require threads;
+    my $other = threads->create({ context => 'list' }, sub {
+        my %seen;
+        for (1 .. 30) {
+            open my $fh, '-|', @list or die "perl: $!";
+            $seen{ <$fh> }++;
+        }
+        return %seen;
+    });
+    my $started = 0;
+    while ($other->is_running) {
+        $started += end(@$_) eq 'exit 0' for [ exec => ['true'] ], [ @copy, exec => ['true'] ], [ @copy, code => sub { 0 } ];
+    }
+    my %seen = $other->join;
+    is_deeply \%seen, { $inherited => 30 }, '30 programs of another thread have nothing of spawn\'s';
+    cmp_ok $started, '>', 10, "while this one has started $started children";
+}
+
+# ---- ids ----
+
+# setgroups(2) is denied where somebody without privileges maps the own group: the kernel takes no
+# such word after the map is there, so it came first.
+{
+    my $said = told(sub { slurp('/proc/self/setgroups') . slurp('/proc/self/gid_map') =~ s/ +/ /gr }, uid_map => 'self', gid_map => 'self');
+    my $group = $) + 0;
+    SKIP: {
+        skip "the kernel refuses user namespaces: $said", 1 if $said =~ /^errno \d+: Linux::Clone::spawn: clone/;
+        is $said, ($> == 0 ? 'allow' : 'deny') . "\n $group $group 1\n", 'setgroups: ' . ($> == 0 ? 'stays where the caller may map' : 'is denied before an unprivileged map');
+    }
+}
+
+# A program that becomes another user is, until it runs, a copy of its privileged parent. Processes
+# of that user may not look into it.
+SKIP: {
+    skip 'only who has privileges can make a child another user', 2 if $> != 0;
+    my @rows = (uid_map => [ [ 0, 100_000, 10 ] ], gid_map => [ [ 0, 100_000, 10 ] ]);
+    my ($end, $found) = meanwhile(sub {
+        # it waits for us, since its signal for our death has to be arranged
+        for (1 .. 500) {
+            for my $pid (split ' ', slurp("/proc/$$/task/$$/children")) {
+                my $status = eval { slurp("/proc/$pid/status") } // next;
+                next if $status !~ /^Uid:\s+100000\s/m;
+                select undef, undef, undef, 0.05;
+                return 'of ' . (stat "/proc/$pid/mem")[4];
+            }
+            select undef, undef, undef, 0.01;
+        }
+        return 'no child of that user';
+    }, @rows, flags => CLONE_NEWPID, parent_death => 'KILL', exec => [ '/bin/sh', '-c', 'exit 7' ]);
+    is $end, 'exit 7', 'a program of another user';
+    is $found, 'of 0', 'is not that user\'s to trace before it runs';
+}
+
+# newuidmap(1), which gains privileges: where it is, and what it gets, is not the caller's to say.
+SKIP: {
+    skip 'for root, who can put a program in its place', 1 if $> != 0;
+    skip 'there is no newuidmap in /usr/bin (Debian: uidmap)', 1 if !-e '/usr/bin/newuidmap';
+    my $dir = tempdir(CLEANUP => 1);
+    chmod 0777, $dir;
+    my $script = sub {
+        my ($file, $text) = @_;
+        open my $fh, '>', $file or die "$file: $!";
+        print {$fh} $text;
+        close $fh;
+        chmod 0755, $file;
+    };
+    $script->("$dir/real", qq{#!$^X\nopen STDOUT, '>', '$dir/said'; print map({ "\$_=\$ENV{\$_} " } sort keys %ENV), 'fds '; $list\n});
+    mkdir "$dir/bin";
+    $script->("$dir/$_/newuidmap", "#!/bin/sh\necho planted > $dir/said\n") for '.', 'bin';
+    my $program = <<'PERL';
+        use Linux::Clone qw(spawn);
+        use POSIX ();
+        my ($dir) = @ARGV;
+        require Linux::Clone::Child;
+        system('mount', '--bind', "$dir/real", '/usr/bin/newuidmap') == 0 or die "mount\n";
+        chdir $dir;
+        $) = '65534 65534';
+        POSIX::setgid(65534); POSIX::setuid(65534);
+        %ENV = (PATH => "$dir/bin:$dir:.", map({ $_ => "$dir/x" } qw(LD_PRELOAD LD_LIBRARY_PATH IFS ENV BASH_ENV PERL5OPT PERL5LIB CDPATH SHELLOPTS)));
+        open my $secret, '<', '/dev/null' or die;
+        spawn(uid_map => [ [ 0, 65534, 1 ], [ 1, 100000, 1 ] ], code => sub { 0 });
+        print $Linux::Clone::error;
+PERL
+    my $said = told(sub { (perl_output($program, $dir))[0] }, flags => CLONE_NEWNS);
+    skip "no mount(8): $said", 1 if $said =~ /^mount$/m;
+    my $got = eval { slurp("$dir/said") } // "nothing: $said";
+    is $got, "LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin fds $inherited", 'newuidmap is that of the system, with nothing of the caller\'s environment or descriptors';
+}
+
 done_testing;

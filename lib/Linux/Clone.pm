@@ -1459,6 +1459,21 @@ but each thread keeps one of the default size, for its next child.
 
 =head1 SECURITY
 
+Descriptors of this module are close-on-exec from the moment they are made,
+whatever C<$^F> says: a program has 0, 1 and 2, and what the caller has left
+open for it.
+
+Of the environment spawn trusts what C<exec> does: the PATH in which it looks
+for the program. newuidmap and newgidmap must be in F</usr/bin>, F</bin>,
+F</usr/local/bin> or F</run/wrappers/bin>, and get an environment of their
+own. Maps are written only where F</proc> is proc(5), and only to the child's
+own; C<mount_proc> in a new root follows no link.
+
+A child that becomes another user, since C<uid_map> does not have the caller's
+id, is a copy of its parent at first. Until a program runs in it processes of
+that user cannot trace it, or read its memory. With C<code> they can: it owns
+its F</proc/self>, as any child does. Keep no secrets in such a parent.
+
 Taint mode (perl's switch -T, see L<perlsec>): the functions that change
 something outside of the program refuse tainted arguments, all of them, as
 perl's own functions do. These are clone, clone3, spawn with its options and
@@ -2457,7 +2472,7 @@ and nothing else.
 
 =item *
 
-The stack has a guard below, is not executable, and is unmapped; 0.01 lost 4 MB
+The stack has a guard, is not executable, and is unmapped; 0.01 lost 4 MB
 with each call. Sizes that cannot work are raised.
 
 =item *
