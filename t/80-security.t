@@ -7,6 +7,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use CloneTest qw(status result slurp mappings children descriptors namespace_flags needs perl_output);
 use Config;
+use File::Copy ();
 use File::Temp qw(tempdir);
 use Linux::Clone qw(:flags clone clone3);
 use POSIX qw(ENOENT ENOTDIR SIGCHLD);
@@ -396,7 +397,9 @@ SKIP: {
         close $fh;
         chmod 0755, $file;
     };
-    $script->("$dir/real", qq{#!$^X\nopen STDOUT, '>', '$dir/said'; print map({ "\$_=\$ENV{\$_} " } sort keys %ENV), 'fds '; $list\n});
+    # where that user can run it
+    File::Copy::copy($^X, "$dir/perl") && chmod 0755, "$dir/perl" or die "perl: $!";
+    $script->("$dir/real", qq{#!$dir/perl\nopen STDOUT, '>', '$dir/said'; print map({ "\$_=\$ENV{\$_} " } sort keys %ENV), 'fds '; $list\n});
     mkdir "$dir/bin";
     $script->("$dir/$_/newuidmap", "#!/bin/sh\necho planted > $dir/said\n") for '.', 'bin';
     my $program = <<'PERL';
