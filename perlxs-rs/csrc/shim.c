@@ -1858,9 +1858,11 @@ static void S_sub_signal(int signal, siginfo_t *info, void *context)
     ((void (*)(int, siginfo_t *, void *))(void (*)(void))S_perl_handler)(signal, info, context);
 }
 
+/* Both under PL_perlio_mutex, since all threads share what they change; a copy of the process finds
+ * that one free. */
 static void S_hook_handlers(void)
 {
-    if (__sync_fetch_and_add(&S_guests, 1) == 0) {
+    if (S_guests++ == 0) {
         S_perl_handler = PL_csighandlerp;
         PL_csighandlerp = (Sighandler_t)(void (*)(void))S_sub_signal;
     }
@@ -1868,7 +1870,7 @@ static void S_hook_handlers(void)
 
 static void S_unhook_handlers(void)
 {
-    if (__sync_sub_and_fetch(&S_guests, 1) == 0)
+    if (--S_guests == 0)
         PL_csighandlerp = S_perl_handler;
 }
 
@@ -2278,8 +2280,8 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->state = FRESH;
     s->tid = 1;
     S_save_signals(aTHX_ s);
-    S_hook_handlers();
     MUTEX_LOCK(&PL_perlio_mutex);
+    S_hook_handlers();
     s->nfds = PL_perlio_fd_refcnt_size;
     Newx(s->fd_refcnt, s->nfds, int);
     Copy(PL_perlio_fd_refcnt, s->fd_refcnt, s->nfds, int);
@@ -2455,7 +2457,9 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
         for (i = 1; i < SIG_SIZE; i++)
             sigaction(i, &actions[i], NULL);
     S_restore_signals(aTHX_ s, differ);
+    MUTEX_LOCK(&PL_perlio_mutex);
     S_unhook_handlers();
+    MUTEX_UNLOCK(&PL_perlio_mutex);
 #if PERL_VERSION < 28
     /* an exec that went well has not come back to free them */
     Safefree(PL_Argv);

@@ -330,6 +330,14 @@ fn guest(call: &Call<'_>) -> Result<Value> {
     Ok(status.into())
 }
 
+/// `shares($n)`: lends the interpreter, and takes it back, `$n` times.
+fn shares(call: &Call<'_>) -> Result<Value> {
+    for _ in 0..call.arg(0).number()?.integer().unwrap_or(0) {
+        call.share(|_| ())?;
+    }
+    Ok(().into())
+}
+
 /// `stop()`: leaves the guest where it is, as exec and SIGKILL do.
 fn stop(_: &Call<'_>) -> Result<Value> {
     // SAFETY: the frame that waits there; nothing here needs to be dropped.
@@ -398,6 +406,7 @@ xsubs! {
     OBJECT_WITH c"PerlXS::Test::Counter::with" (c"self, code", 2, Some(2)) objects::with;
     OBJECT_ME c"PerlXS::Test::Counter::me" (c"self", 1, Some(1)) objects::me;
     GUEST_XSUB c"PerlXS::Test::guest" (c"code", 1, Some(1)) guest;
+    SHARES c"PerlXS::Test::shares" (c"n", 1, Some(1)) shares;
 }
 
 fn module() -> Module {

@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
+use Config;
 use Test::More;
 use PerlXS::Test qw(guest stop dropped);
 no warnings 'recursion';
@@ -72,6 +73,19 @@ for my $inner (sort keys %in) {
 PERL
     is $output, "END dropped 1\n", 'a destructor that exits meanwhile: Rust values dropped';
     is $status, 9, 'its status';
+}
+SKIP: {
+    skip 'perl without threads', 1 if !$Config{useithreads};
+    # what all threads share, among it the address of perl's signal handler
+    my ($output, $status) = child_perl(<<'PERL');
+        use threads;
+        alarm 20;
+        $_->join for map { threads->create(sub { PerlXS::Test::shares(100_000) }) } 1 .. 2;
+        $SIG{USR1} = sub { print "USR1\n" };
+        kill USR1 => $$;
+        select undef, undef, undef, 0.1;
+PERL
+    is "$output$status", "USR1\n0", 'a signal handler, after threads have had guests at the same time';
 }
 
 done_testing;
