@@ -142,6 +142,8 @@ pub(crate) fn start(
     if sys::is_single_threaded() || !expendable(request) {
         return start_copy(&stack, &mut birth);
     }
+    // so that not each child has to read the file
+    sys::ask_name_services();
     let word = SharedWord::new()?;
     for tick in (0..TRIES).map(|n| TICK * (1 << n)) {
         birth.locks = Some((&word, tick));

@@ -99,6 +99,31 @@ PERL
     is $output, "5: 400\n", 'a child finds the locks of the C library free';
 }
 
+# The same of the lock that glibc has since 2.33 for nsswitch.conf: of these children, one in some
+# hundreds would wait for ever.
+{
+    my ($output) = perl_output(<<'PERL', File::Temp->new);
+        use threads; use Linux::Clone; use POSIX ();
+        my $file = shift;
+        my @busy = map { threads->create(sub { while (-s $file == 0) { my @user = getpwnam('root') } }) } 1 .. 3;
+        my %ends;
+        for my $turn (1 .. 400) {
+            my $pid = Linux::Clone::clone(sub { my @user = getpwnam('root'); $user[2] == 0 ? 5 : 6 }, 0, 17);
+            $pid > 0 or die "clone: $!";
+            local $SIG{ALRM} = sub { kill KILL => $pid };
+            alarm 10;
+            waitpid $pid, 0;
+            alarm 0;
+            $ends{ $? & 127 ? 'hung' : $? >> 8 }++;
+        }
+        open my $fh, '>', $file or die $!;
+        syswrite $fh, 'stop';
+        $_->join for @busy;
+        print map { "$_: $ends{$_}\n" } sort keys %ends;
+PERL
+    is $output, "5: 400\n", 'a child may look up a user';
+}
+
 # A child that sets its ids while other threads start and end; one for a PID namespace that waits
 # for its process 1.
 {

@@ -1411,15 +1411,16 @@ the child, not some thread. perl's own locks are held around the call, just as
 perl's C<fork> holds them, so that the child finds perl consistent.
 
 The C library helps fork(3) more than clone(2). glibc's fork(3) holds the
-locks of malloc and of stdio while the process is copied, and sets free that
-of the dynamic loader and the list of threads, so that the copy has no lock
-that another thread held. For clone(2) nobody can do that from outside of
-glibc. So, where there are other threads, the child takes and gives back each
-of these locks before the coderef runs. One that gets stuck, since a lock was
-held when it was copied, ends after some milliseconds, and clone starts
-another. The caller may get SIGCHLD for it, and C<wait> in another thread may
-find it. If eight in a row get stuck, clone fails with EAGAIN. The child looks
-at the whole heap for this, which takes as long as fork(3) for a large one.
+locks of malloc, of stdio and of nsswitch.conf(5) while the process is copied,
+and sets free that of the dynamic loader and the list of threads, so that the
+copy has no lock that another thread held. For clone(2) nobody can do that
+from outside of glibc. So, where there are other threads, the child takes and
+gives back each of these locks before the coderef runs. One that gets stuck,
+since a lock was held when it was copied, ends after some milliseconds, and
+clone starts another. The caller may get SIGCHLD for it, and C<wait> in
+another thread may find it. If eight in a row get stuck, clone fails with
+EAGAIN. The child looks at the whole heap for this, which takes as long as
+fork(3) for a large one.
 A process with one thread, which most are, does none of this, and nor does a
 child that shares memory.
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use libc::{c_int, c_long, c_void};
+use libc::{c_char, c_int, c_long, c_void};
 
 use super::{exit_now, last_error};
 use crate::error::Error;
@@ -38,8 +38,10 @@ pub(crate) fn is_single_threaded() -> bool {
 }
 
 /// Takes and gives back the locks of the C library that its fork(3) sets free: those of malloc, of
-/// stdio, of the dynamic loader and of the list of threads. Blocks as long as one of them is held.
+/// stdio, of the dynamic loader, of the list of threads and of nsswitch.conf(5). Blocks as long as
+/// one of them is held.
 pub(crate) fn pass_through_locks() {
+    ask_name_services();
     // SAFETY: touches nothing but the C library's own state. mallinfo goes through all arenas.
     #[cfg(target_env = "gnu")]
     unsafe {
@@ -61,6 +63,19 @@ pub(crate) fn pass_through_locks() {
     unsafe {
         let mut info: libc::Dl_info = std::mem::zeroed();
         libc::dladdr(pass_through_locks as *const c_void, &raw mut info);
+    }
+}
+
+/// Has the C library look whether nsswitch.conf(5) has changed, as each look-up of a user's or a
+/// host's name does; glibc has a lock for that since 2.33. It reads the file at the first time.
+pub(crate) fn ask_name_services() {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
+        }
+        // SAFETY: C strings. It changes nothing: this is no list of services.
+        unsafe { __nss_configure_lookup(c"aliases".as_ptr(), c"files [".as_ptr()) };
     }
 }
 

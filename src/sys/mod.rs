@@ -19,7 +19,9 @@ pub(crate) use clone::{
     CLONE3_HAS_OWN_STACK, CloneArgs, Entry, Tls, clone, clone3, forget_parent_id,
     keeping_thread_id, tid_address,
 };
-pub(crate) use locks::{SharedWord, is_single_threaded, pass_through_locks, watched};
+pub(crate) use locks::{
+    SharedWord, ask_name_services, is_single_threaded, pass_through_locks, watched,
+};
 pub(crate) use net::{InterfaceName, bring_up_loopback, set_interface_flags};
 pub(crate) use ns::{
     KCMP_EPOLL_TFD, KCMP_FILE, kcmp, ns_get_nstype, ns_get_owner_uid, ns_get_parent, ns_get_userns,
