@@ -1,5 +1,5 @@
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* O_PATH, dup3 */
+#define _GNU_SOURCE /* O_PATH */
 #endif
 #include "shim.h"
 #include "perliol.h"
@@ -2377,8 +2377,11 @@ static void S_release_foreign_descriptors(pTHX_ perlxs_shared *s)
             const int none = open("/", O_PATH | O_CLOEXEC);
 
             if (none >= 0 && none != fd) {
-                if (fcntl(fd, F_GETFD) == -1)
-                    dup3(none, fd, O_CLOEXEC);
+                /* never over a file that another thread opens meanwhile, as dup3 would */
+                const int own = fcntl(none, F_DUPFD_CLOEXEC, fd);
+
+                if (own >= 0 && own != fd)
+                    close(own);
                 close(none);
             }
         }
