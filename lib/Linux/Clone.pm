@@ -1407,8 +1407,13 @@ interpreter is lent.
 
 clone works in any thread of L<threads>. In the child only the calling thread
 exists, with its interpreter and its C<< threads->tid >>; C<exit> there ends
-the child, not some thread. perl's own locks are held around the call, just as
-perl's C<fork> holds them, so that the child finds perl consistent.
+the child, not some thread, after that thread's own END blocks. To join a
+thread that exists in the parent only waits for ever. perl's own locks are
+held around the call, just as perl's C<fork> holds them, so that the child
+finds perl consistent.
+
+A child outlives the thread that started it, and any thread may wait for it;
+with C<parent_death> it gets its signal when that thread ends.
 
 The C library helps fork(3) more than clone(2). glibc's fork(3) holds the
 locks of malloc, of stdio and of nsswitch.conf(5) while the process is copied,
@@ -1428,9 +1433,12 @@ It is not done for a child with PARENT, for one with another exit signal than
 SIGCHLD or none, and for process 1 of the namespace that C<unshare> with
 NEWPID has ordered: those cannot be replaced. They can hang if another thread
 was inside of malloc, as any child can that needs a lock which nobody sets
-free: those of XS modules, that of L<threads::shared> among them (also in a
-child of C<fork>), and those of libraries that rely on pthread_atfork(3),
-whose handlers do not run. A child that soon calls C<exec> needs none of them.
+free: those of XS modules, and those of libraries that rely on
+pthread_atfork(3), whose handlers do not run. In a child of C<fork>, too, that
+goes for the locks of L<threads::shared> and L<threads>: while another thread
+starts or ends, do not start a thread in a child, and of the main thread's
+children let none call C<exit> or die. A child that soon calls C<exec> needs
+none of them.
 
 getpid(2) is right in the child. So is the thread id that the C library keeps
 for its own use, if the kernel can say where that is kept (prctl(2),

@@ -148,9 +148,9 @@ sub soak {
         $got eq $expected or die "$got, not $expected\n";
         $at[ $done / $block ] = sum(times) if $done % $block == 0;
     }
-    my $took = time - $start;
+    my ($took, $cpu) = (time - $start, sum(times) - $at[0]);
     my @after = measure();
-    return ($took, (map { $after[$_] - $before[$_] } 0 .. $#figures), map { $at[$_] - $at[ $_ - 1 ] } 1 .. $#at);
+    return ($took, $cpu, (map { $after[$_] - $before[$_] } 0 .. $#figures), map { $at[$_] - $at[ $_ - 1 ] } 1 .. $#at);
 }
 
 my @names = sort grep { my $name = $_; !@ARGV || grep { $name =~ $_ } @ARGV } keys %kinds;
@@ -174,11 +174,11 @@ sub report {
         SKIP: { skip "the kernel refuses $name: $why", 2 if $why =~ /^clone: |errno|: clone: /; fail "$name: $result" }
         return;
     }
-    my ($took, @rest) = split ' ', $result;
+    my ($took, $cpu, @rest) = split ' ', $result;
     my %grown;
     @grown{@figures} = splice @rest, 0, @figures;
     my @best = map { min(@$_) } @rest >= 8 ? ([ @rest[ 0 .. 3 ] ], [ @rest[ -4 .. -1 ] ]) : ();
-    diag sprintf $line, $name, $n, map({ sprintf '%.3f', $_ } 1000 * $took / $n, @rest ? 1000 * sum(@rest) / @rest / $block : 0),
+    diag sprintf $line, $name, $n, map({ sprintf '%.3f', $_ } 1000 * $took / $n, 1000 * $cpu / $n),
         map({ sprintf '%+d', $_ } @grown{@figures}), @best && $best[0] ? sprintf '%.2f', $best[1] / $best[0] : '-';
     my @more = map { "$_ $grown{$_}" } grep { $grown{$_} > ($allowed{$_} // 0) } @figures;
     is "@more", '', "$n times $name: nothing grows";

@@ -7,8 +7,8 @@ use Linux::Clone ();
 
 our $VERSION = '0.100';
 
-# A new thread gets undef in the place of an object: the child, and what DESTROY does, are this
-# thread's.
+# A new thread gets a reference to undef in the place of an object: the child, and what DESTROY
+# does, are this thread's.
 sub CLONE_SKIP { return 1 }
 
 # For spawn: the handle takes over the descriptor.
@@ -176,7 +176,8 @@ call it gets that signal then, and is waited for. undef takes it back. Returns
 the object.
 
 That concerns the process that called spawn; copies of the object in its
-children do nothing. New threads get undef in the place of the object.
+children do nothing. New threads get a reference to undef in the place of the
+object.
 
 Croaks if there is no such signal.
 
