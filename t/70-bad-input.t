@@ -13,10 +13,10 @@ use CloneTest qw(slurp stacks descriptors children perl_output namespace_flags);
 use BadInput;
 use PerlXS::Test qw(sv_count);    # `make test_dynamic` builds it
 use Config;
-use Errno ();
 use Linux::Clone ();
 use POSIX qw(SIGCHLD);
 
+# (%! has loaded Errno)
 my %name = map { Errno->can($_)->() => $_ } grep { !/^(?:EWOULDBLOCK|EDEADLOCK|ENOTSUP)$/ } keys %!;
 my @values = values_and_meanings();
 my $sub = sub { 7 };
@@ -599,7 +599,7 @@ my %actions = (
     'die of perl' => [ sub { my $no = 0; 1 / $no }, qr/\AIllegal division by zero at / ],
     'a long list' => [ sub { my @list = map { ($_) x 10 } 1 .. 500; undef } ],
     'recursion' => [ sub { recurse(500); undef } ],
-    'eval'      => [ sub { eval { die "inner\n" }; eval 'die' ; undef } ],
+    'eval'      => [ sub { eval { die "inner\n" }; eval 'die'; undef } ],
     'local'     => [ sub { local ($_, $!, $@, @victims) = (1) x 4; local $SIG{CHLD} = 'DEFAULT'; undef } ],
     'errno'     => [ sub { $! = 7; undef } ],
     'a change of @_' => [ sub { @_ = (1) x 100; undef @_; undef } ],
