@@ -116,6 +116,14 @@ sub mask { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\w+
     is $handlers, 0, 'no handler runs in the child';
     kill USR1 => $$;
     is $handlers, 1, "and the parent's is still there";
+    # what the child does to the table they share must not stay in the parent, whose %SIG stays
+    my @table = map { mask($_) } qw(SigIgn SigCgt);
+    is shared(sub { exec 'true' }, $thread), 'exit 0', 'an exec, which gives up what perl ignores';
+    is join(' ', map { mask($_) } qw(SigIgn SigCgt)), "@table", 'changes nothing in the parent';
+    is shared(sub { @SIG{qw(USR1 WINCH TERM)} = ('DEFAULT', 'IGNORE', sub { }); 4 }, $thread), 'exit 4', 'nor do handlers that it sets';
+    is join(' ', map { mask($_) } qw(SigIgn SigCgt)), "@table", 'those of the parent are as before';
+    kill USR1 => $$;
+    is $handlers, 2, 'and run';
 }
 
 # ---- what is pending ----

@@ -885,7 +885,9 @@ accepts it in a process of one thread, without effect.
 =item SIGHAND
 
 Share the table of signal handlers. Linux 2.0. Needs VM. In the child all
-signals stay blocked until it execs or ends. unshare accepts it in a process
+signals stay blocked until it execs or ends. Not for process 1 of a namespace
+(NEWPID): when that ends the kernel ignores SIGCHLD for all who share the
+table, so that the parent cannot wait for it. unshare accepts it in a process
 of one thread, without effect.
 
 =item THREAD

@@ -1756,6 +1756,7 @@ struct perlxs_shared {
     perlxs_shared *host; /* what this process is a guest of itself */
     const char *stack_limit;
     int keeps_signals;
+    struct sigaction *actions;    /* all of the host's, where the guest shares its table of them */
     volatile sig_atomic_t signal; /* one to die of */
     int state;                    /* FRESH, RUNNING or ABANDONED: see S_abandon */
     int32_t tid;                  /* cleared by the kernel when the guest lets go of the memory */
@@ -2069,6 +2070,27 @@ static int S_guest_runops(pTHX)
     return 0;
 }
 
+/* What the process does on each signal: SIG_SIZE elements, to be freed. */
+static struct sigaction *S_actions(void)
+{
+    struct sigaction *actions;
+    int i;
+
+    Newxz(actions, SIG_SIZE, struct sigaction);
+    for (i = 1; i < SIG_SIZE; i++)
+        sigaction(i, NULL, &actions[i]);
+    return actions;
+}
+
+static void S_set_actions(struct sigaction *actions)
+{
+    int i;
+
+    for (i = 1; i < SIG_SIZE; i++)
+        sigaction(i, &actions[i], NULL);
+    Safefree(actions);
+}
+
 /* Gives every handler that is a function its default. */
 static void S_reset_handlers(void)
 {
@@ -2277,6 +2299,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->host = S_guest;
     s->signal = 0;
     s->keeps_signals = 0;
+    s->actions = NULL;
     s->state = FRESH;
     s->tid = 1;
     S_save_signals(aTHX_ s);
@@ -2315,6 +2338,8 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
         _exit(255);
     S_mask = NULL;
     s->stack_limit = (const char *)stack_limit;
+    if (s->keeps_signals)
+        s->actions = S_actions();
     PL_runops = S_guest_runops;
     if (start->mask) {
         PL_signalhook = S_guest_despatch;
@@ -2419,9 +2444,8 @@ static void S_abandon(perlxs_shared *s)
 static int S_shared_end(pTHX_ perlxs_shared *s)
 {
     volatile int exited = 0;
-    struct sigaction actions[SIG_SIZE];
+    struct sigaction *volatile actions = s->actions;
     const int differ = S_signals_differ(aTHX_ s);
-    int i;
     int ret;
     dJMPENV;
 
@@ -2432,10 +2456,10 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
         PL_signalhook = s->signalhook;
     }
     PL_exit_flags &= ~PERL_EXIT_EXPECTED;
-    /* a `local $SIG{...}` that is left reaches the kernel */
-    if (differ)
-        for (i = 1; i < SIG_SIZE; i++)
-            sigaction(i, NULL, &actions[i]);
+    /* A `local $SIG{...}` that is left reaches the kernel. Where the table was the guest's, too, all
+     * that it did has: `$SIG{...}`, and exec, which makes SIGFPE what it was before perl. */
+    if (differ && !actions)
+        actions = S_actions();
     PL_sig_pending = s->sig_pending;
     if (PL_psig_pend)
         Copy(s->psig_pend, PL_psig_pend, SIG_SIZE, int);
@@ -2456,9 +2480,8 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     S_shared_unwind(aTHX_ s);
     S_release_foreign_descriptors(aTHX_ s);
     JMPENV_POP;
-    if (differ)
-        for (i = 1; i < SIG_SIZE; i++)
-            sigaction(i, &actions[i], NULL);
+    if (actions)
+        S_set_actions(actions);
     S_restore_signals(aTHX_ s, differ);
     MUTEX_LOCK(&PL_perlio_mutex);
     S_unhook_handlers();
