@@ -201,7 +201,7 @@ fn start_guest(
     request: &CloneRequest,
     errno: c_int,
 ) -> Result<Started, Error> {
-    call.share(|shared| {
+    let started = call.share(|shared| {
         if shared.is_nested() && matches!(request.ctid, Some(ChildTid::Address(_))) {
             return Err(Error::usage(
                 "Linux::Clone: a thread id at an address is not for a child of a child that shares \
@@ -223,7 +223,11 @@ fn start_guest(
             let (guest, system_call) = ((&raw mut guest).cast(), &request.system_call);
             clone_on(stack, flags, system_call, None, born_guest, guest, tid)
         }
-    })?
+    })??;
+    if request.flags.contains(CloneFlags::THREAD) {
+        sys::thread_is_gone(started.pid);
+    }
+    Ok(started)
 }
 
 /// # Safety

@@ -515,6 +515,15 @@ for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NE
     my $gone = 0;
     for (1 .. 200) { $gone = !-e "/proc/self/task/$child" and last; select undef, undef, undef, 0.01 }
     ok $gone, 'the thread is gone';
+    # which a process with several threads may not
+    is status(sub {
+        my $refused = 0;
+        for (1 .. 200) {
+            Linux::Clone::clone(sub { 0 }, 0, $thread) > 0 or return 201;
+            Linux::Clone::unshare(Linux::Clone::VM) == 0 or $refused++;
+        }
+        return $refused;
+    }), 'exit 0', 'each time when clone returns, for unshare as well';
     is recursive(10), 55, 'and the parent goes on';
 }
 

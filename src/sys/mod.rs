@@ -35,7 +35,7 @@ pub(crate) use setup::{
 };
 pub(crate) use wait::{
     is_running, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal, reap,
-    reap_by_pidfd, status_of, waitid,
+    reap_by_pidfd, status_of, thread_is_gone, waitid,
 };
 
 use crate::error::Error;

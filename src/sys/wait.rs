@@ -3,11 +3,12 @@
 #![allow(unsafe_code)]
 
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use libc::{c_int, pid_t};
 use perlxs::Call;
 
-use super::{answered, errno};
+use super::{answered, errno, getpid};
 use crate::args::{PidfdRequest, SignalRequest, WaitRequest};
 use crate::error::Error;
 
@@ -98,6 +99,21 @@ pub(crate) fn waitid(call: &Call<'_>, request: WaitRequest) -> Result<Waited, Er
         // SAFETY: null pointers are allowed: nothing is written. It can be repeated.
         if let Err(errno) = unsafe { call.syscall(libc::SYS_waitid, asleep)? } {
             return Err(Error::Errno(errno));
+        }
+    }
+}
+
+/// Waits until a thread of this process that ends is gone for the kernel, too: until then
+/// unshare(2) and the like count it. That takes microseconds; a tracer may keep it longer, which
+/// is not waited for.
+pub(crate) fn thread_is_gone(tid: pid_t) {
+    let begin = Instant::now();
+    // SAFETY: signal 0 is none (tgkill(2)); sched_yield has no arguments.
+    unsafe {
+        while libc::syscall(libc::SYS_tgkill, getpid(), tid, 0) == 0
+            && begin.elapsed() < Duration::from_secs(1)
+        {
+            libc::sched_yield();
         }
     }
 }
