@@ -46,6 +46,24 @@ sub mask { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\w+
     is shared(sub { alarm 1; exec 'sleep', 9; 13 }), 'signal 14', 'in a program';
 }
 
+# A child that ends in a handler of its own: when the parent leaves the handler perl unblocks the
+# signal, which the end of the child has sent. Not here, where the child's handler would end the test.
+for my $unsafe (0, 1) {
+    is status(sub {
+        my ($ran, $here) = ('', $$);
+        my $handler = sub { $ran .= 'parent ' };
+        local $SIG{USR1} = $handler;
+        POSIX::sigaction(SIGUSR1, POSIX::SigAction->new($handler)) if $unsafe;
+        my $pid = Linux::Clone::clone(sub {
+            local $SIG{USR1} = sub { $ran .= $$ == $here ? 'wrong ' : 'child '; POSIX::_exit(7) };
+            kill USR1 => $$;
+            return 8;
+        }, 0, $shared | SIGUSR1);
+        waitpid $pid, Linux::Clone::__WALL();
+        return $? != 7 << 8 ? 1 : $ran eq 'child parent ' ? 2 : 3;
+    }), 'exit 2', "a child that ends in its handler: then the parent's runs, " . ($unsafe ? 'at once' : 'deferred');
+}
+
 {
     my $ran = '';
     local $SIG{USR1} = sub { $ran .= $$ == $parent ? 'parent' : 'child' };

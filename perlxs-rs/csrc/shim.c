@@ -1940,6 +1940,20 @@ static int S_signals_differ(pTHX_ const perlxs_shared *s)
     return defined != s->nsig;
 }
 
+/* Whom perl calls when a signal comes. */
+static void S_restore_handlers(pTHX_ const perlxs_shared *s)
+{
+    int i;
+
+    if (PL_psig_ptr)
+        for (i = 0; i < SIG_SIZE; i++) {
+            SV *const now = PL_psig_ptr[i];
+
+            PL_psig_ptr[i] = SvREFCNT_inc_simple(s->psig_ptr[i]);
+            SvREFCNT_dec(now);
+        }
+}
+
 /* Puts back what %SIG and perl's own table of handlers hold; the kernel's table is not touched. */
 static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
 {
@@ -1956,13 +1970,7 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
 
             sv_setsv(HeVAL(entry), value ? value : &PL_sv_undef);
         }
-        if (PL_psig_ptr)
-            for (i = 0; i < SIG_SIZE; i++) {
-                SV *const now = PL_psig_ptr[i];
-
-                PL_psig_ptr[i] = SvREFCNT_inc_simple(s->psig_ptr[i]);
-                SvREFCNT_dec(now);
-            }
+        S_restore_handlers(aTHX_ s);
     }
     for (n = 0; n < s->nsig; n++) {
         SvREFCNT_dec_NN(s->sig[n].element);
@@ -2015,6 +2023,12 @@ static void S_guest_despatch(pTHX)
     }
     if (s)
         s->signalhook(aTHX);
+}
+
+/* Signals wait. */
+static void S_no_despatch(pTHX)
+{
+    PERL_UNUSED_CONTEXT;
 }
 
 /* Asks the kernel to end this guest when its host, a guest itself, has ended: see S_abandon. By a
@@ -2449,15 +2463,16 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     int ret;
     dJMPENV;
 
-    /* the other process's signals are gone with it; what comes from here on is ours */
     S_guest = s->host;
-    if (!S_guest) {
+    if (!S_guest)
         PL_runops = s->runops;
-        PL_signalhook = s->signalhook;
-    }
+    /* The other process's signals are gone with it. What comes from here on is ours, but has to
+     * wait: to leave a handler unblocks its signal, and to leave a `local $SIG{...}` looks for
+     * signals before the handler is put back. */
+    PL_signalhook = S_no_despatch;
     PL_exit_flags &= ~PERL_EXIT_EXPECTED;
-    /* A `local $SIG{...}` that is left reaches the kernel. Where the table was the guest's, too, all
-     * that it did has: `$SIG{...}`, and exec, which makes SIGFPE what it was before perl. */
+    /* A `local $SIG{...}` that is left reaches the kernel. Where the table was the guest's, too,
+     * all that it did has: `$SIG{...}`, and exec, which makes SIGFPE what it was before perl. */
     if (differ && !actions)
         actions = S_actions();
     PL_sig_pending = s->sig_pending;
@@ -2475,8 +2490,11 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
      * says that it is one. The rest goes on. */
     if (ret != 0 && PL_exit_flags & PERL_EXIT_EXPECTED)
         exited = 1;
-    else if (ret == 0)
+    else if (ret == 0) {
+        if (differ)
+            S_restore_handlers(aTHX_ s); /* for signals that perl does not defer */
         S_hold_foreign_descriptors(aTHX_ s);
+    }
     S_shared_unwind(aTHX_ s);
     S_release_foreign_descriptors(aTHX_ s);
     JMPENV_POP;
@@ -2486,6 +2504,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     MUTEX_LOCK(&PL_perlio_mutex);
     S_unhook_handlers();
     MUTEX_UNLOCK(&PL_perlio_mutex);
+    PL_signalhook = S_guest ? S_guest_despatch : s->signalhook;
 #if PERL_VERSION < 28
     /* an exec that went well has not come back to free them */
     Safefree(PL_Argv);
