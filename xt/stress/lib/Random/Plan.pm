@@ -555,8 +555,7 @@ sub no_namespaces {
     my ($model, $flags) = @_;
     my $others = grep { /^NEW/ && $_ ne 'NEWUSER' && $flags->{$_} } keys %$flags;
     return 'EPERM' if $flags->{NEWUSER} && !$model->{mapped};
-    return 'EPERM' if $others && !$model->{caps} && !$flags->{NEWUSER};
-    return undef;
+    return $others && !$model->{caps} && !$flags->{NEWUSER} ? 'EPERM' : undef;
 }
 
 $actions{unshare} = sub {
@@ -825,7 +824,7 @@ sub random_result {
             [ negative => sub { return -1 - $n }, 255 - $n ],
             [ large    => sub { return 256 * 5 + $n }, $n ],
             [ fraction => sub { return "$n.75" + 0 }, $n ],
-            [ undef    => sub { return undef }, 0 ],
+            [ undef    => sub { my $nothing; return $nothing }, 0 ],
             [ nothing  => sub { return }, 0 ],
             [ text     => sub { return "$n" }, $n ],
             [ list     => sub { return (1, 2, $n) }, $n ],

@@ -395,13 +395,13 @@ $steps{handler} = sub {
     push @can, 'IGNORE'  if !$model->{pending}{ $NUMBER{$name} };
     # children that live and end must not kill it
     push @can, 'DEFAULT' if !$model->{pending}{ $NUMBER{$name} } && $name !~ /^USR/;
-    my $what = pick(@can);
-    trace($model, "\$SIG{$name} = $what");
+    my ($what, $safe, $flags) = (pick(@can), below(2), pick(0, POSIX::SA_RESTART()));
+    trace($model, "\$SIG{$name} = $what" . ($what eq 'sigaction' ? ", safe $safe, flags $flags" : ''));
     $model->{sig}{$name} = $what =~ /^(?:named|sigaction)$/ ? 'count' : $what;
     return sub {
         if ($what eq 'sigaction') {
-            my $action = POSIX::SigAction->new(counter($name), POSIX::SigSet->new, pick_flags($name));
-            $action->safe(1);
+            my $action = POSIX::SigAction->new(counter($name), POSIX::SigSet->new, $flags);
+            $action->safe($safe);
             POSIX::sigaction($NUMBER{$name}, $action) or complain("sigaction: $!");
         }
         elsif ($what eq 'named') {
@@ -416,11 +416,6 @@ $steps{handler} = sub {
         return;
     };
 };
-
-sub pick_flags {
-    my ($name) = @_;
-    return $NUMBER{$name} % 2 ? POSIX::SA_RESTART() : 0;
-}
 
 $steps{mask} = sub {
     my $name = pick(qw(HUP QUIT IO WINCH PROF));
