@@ -1475,10 +1475,10 @@ whatever C<$^F> says: a program has 0, 1 and 2, and what the caller has left
 open for it.
 
 Of the environment spawn trusts what C<exec> does: the PATH in which it looks
-for the program. newuidmap and newgidmap must be in F</usr/bin>, F</bin>,
-F</usr/local/bin> or F</run/wrappers/bin>, and get an environment of their
-own. Maps are written only where F</proc> is proc(5), and only to the child's
-own; C<mount_proc> in a new root follows no link.
+for the program. newuidmap(1) and newgidmap(1) must be in F</usr/bin>,
+F</bin>, F</usr/local/bin> or F</run/wrappers/bin>, and get an environment of
+their own. Maps are written only where F</proc> is proc(5), and only to the
+child's own; C<mount_proc> in a new root follows no link.
 
 A child that becomes another user, since C<uid_map> does not have the caller's
 id, is a copy of its parent at first. Until a program runs in it processes of

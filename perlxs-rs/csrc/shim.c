@@ -39,6 +39,7 @@ struct guard {
     guarded fn;
     void *arg;
     int done;
+    bool tainted; /* something tainted has been read, by fn or before it */
 };
 
 static XSPROTO(S_guard_xsub)
@@ -48,6 +49,8 @@ static XSPROTO(S_guard_xsub)
 
     PERL_UNUSED_VAR(items);
     g->fn(aTHX_ g->arg);
+    if (TAINT_get)
+        g->tainted = TRUE;
     g->done = 1;
     XSRETURN_EMPTY;
 }
@@ -66,11 +69,11 @@ static __thread const sigset_t *S_mask;
  * whether fn died: an exception may be an object that is false. An exit is a longjmp
  * to the innermost jump frame, with all of perl's stacks unwound. $@ stays the caller's.
  * Perl code runs with the caller's signal mask: what is thrown by a handler is caught too. Its
- * statements forget that something tainted was read before; this does not. */
+ * statements, and the end of call_sv itself in newer perls, forget that something tainted was
+ * read; this does not. */
 static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
 {
     const sigset_t *const mask = S_mask;
-    const bool tainted = TAINT_get;
     sigset_t blocked;
     struct guard g;
     int ret;
@@ -79,6 +82,7 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
     g.fn = fn;
     g.arg = arg;
     g.done = 0;
+    g.tainted = TAINT_get;
     if (S_leaving)
         return PERLXS_EXIT;
     JMPENV_PUSH(ret);
@@ -108,7 +112,7 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
         sigprocmask(SIG_SETMASK, &blocked, NULL);
     S_mask = mask;
     JMPENV_POP;
-    if (tainted)
+    if (g.tainted)
         TAINT;
     if (ret != 0) {
         S_leaving = ret;

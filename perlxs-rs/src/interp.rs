@@ -85,7 +85,7 @@ impl Perl {
         })
     }
 
-    /// Taint mode (perlsec): refuses to go on if anything tainted has been read in this call, for
+    /// Taint mode (`perlsec`): refuses to go on if anything tainted has been read in this call, for
     /// what acts on files, processes or whatever else is outside of the program.
     ///
     /// Every reading of a scalar counts, and what it led to: an element, what a tie or an overload
