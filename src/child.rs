@@ -50,6 +50,11 @@ mod locks {
 /// a row are rare; but on a busy machine a child that waits for the processor looks stuck, too.
 const TICK: Duration = Duration::from_millis(5);
 
+/// How many numbers a child that shares its parent's memory, but not its descriptors, leaves to the
+/// other threads. perl counts the handles of each number, those of the child and those of the
+/// threads together, and closes it with the last one.
+const LEFT_TO_THREADS: usize = 64;
+
 /// How often a child is tried.
 const TRIES: u32 = 8;
 
@@ -73,6 +78,7 @@ struct Guest<'a, 'c> {
     request: &'a CloneRequest,
     errno: c_int,
     parent_id: pid_t,
+    has_threads: bool,
     stack_limit: *const c_void,
 }
 
@@ -215,6 +221,7 @@ fn start_guest(
             request,
             errno,
             parent_id: sys::getpid(),
+            has_threads: !sys::is_single_threaded(),
             stack_limit: stack.limit(),
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
@@ -360,12 +367,16 @@ extern "C" fn born_guest(guest: *mut c_void) -> c_int {
         };
         // With SIGHAND the handlers are the parent's: signals stay blocked instead.
         let keep_signals = flags.contains(CloneFlags::SIGHAND);
+        let shares_files = flags.contains(CloneFlags::FILES);
+        if guest.has_threads && !shares_files {
+            sys::take_descriptors(LEFT_TO_THREADS);
+        }
         let code = &guest.request.code;
         // SAFETY: called once, on a stack of its own; the parent sleeps.
         unsafe {
             guest
                 .shared
-                .run(code, start, keep_signals, guest.stack_limit)
+                .run(code, start, keep_signals, shares_files, guest.stack_limit)
         }
     }))
     .unwrap_or(FAILED);

@@ -120,6 +120,61 @@ PERL
     is $status >> 8, 3, 'its status';
 }
 
+# a descriptor of another thread with the number of a handle that a child in shared memory opens
+for my $end ('returns', 'is killed', 'execs') {
+    pipe my $numbers, my $tell or die "pipe: $!";
+    pipe my $done, my $reply or die "pipe: $!";
+    my $thread = threads->create(sub {
+        my ($last, $fd) = (split ' ', scalar <$numbers>)[-1];
+        my @fds;
+        do { push @fds, $fd = POSIX::open('/dev/null', POSIX::O_RDWR()) // die $! } while $fd < $last;
+        syswrite $reply, '.';
+        return \@fds;
+    });
+    my @kept;
+    status(sub {
+        open my $own, '>', '/dev/null' or return 1;
+        open $kept[$_], '>', '/dev/null' or return 1 for 0, 1;
+        print { $kept[0] } 'not for the other thread' x 10;
+        syswrite $tell, join(' ', map { fileno $_ } $own, @kept) . "\n";
+        sysread $done, my $byte, 1;
+        kill KILL => $$ if $end eq 'is killed';
+        exec 'true' if $end eq 'execs';
+        return 0;
+    }, $shared);
+    my @fds = @{ $thread->join };
+    my $open = sub { return scalar(grep { -e "/proc/self/fd/$_" } @fds) };
+    is $open->(), @fds, "another thread's descriptors, when the child $end that had handles of these numbers";
+    ok !(grep { defined syswrite $_, 'x' } @kept), 'which have no file any more';
+    undef @kept;
+    is $open->(), @fds, 'nor closed with handles that are kept';
+    POSIX::close($_) for @fds;
+}
+
+# and another thread's handles are closed when it closes them, though such a child has some, too
+{
+    pipe my $numbers, my $tell or die "pipe: $!";
+    pipe my $done, my $reply or die "pipe: $!";
+    my $before = descriptors();
+    my $thread = threads->create(sub {
+        <$numbers>;
+        my @fhs = map { open my $fh, '<', '/dev/null' or die $!; $fh } 1 .. 5;
+        my @fds = map { fileno $_ } @fhs;
+        close $_ for @fhs;
+        my $left = grep { -e "/proc/self/fd/$_" } @fds;
+        syswrite $reply, '.';
+        return $left;
+    });
+    is status(sub {
+        my @own = map { open my $fh, '<', '/dev/null' or die $!; $fh } 1 .. 5;
+        syswrite $tell, "\n";
+        sysread $done, my $byte, 1;
+        return 0;
+    }, $shared), 'exit 0', 'a child in shared memory with handles, and a thread with others';
+    is $thread->join, 0, 'which are closed when the thread closes them';
+    is descriptors(), $before, 'and so are all in the end';
+}
+
 # ---- the signal for the parent's death: the thread's (prctl(2)) ----
 
 SKIP: {

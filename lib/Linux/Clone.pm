@@ -1344,9 +1344,11 @@ descriptors, unless FS or FILES shares them. So a handle that the child closes
 is closed as a perl object in the parent, too, while the parent's descriptor
 stays open with nothing left to close it. In the child work on descriptors:
 C<POSIX::dup2> and C<POSIX::close> leave handles alone. And a handle that the
-child opens has no file in the parent: if the child keeps it, it keeps its
-number until it is closed. A pipe of C<open> that the child closes is one
-whose program the parent cannot wait for any more. See
+child opens has no file in the parent; if the child keeps it, there it has a
+descriptor that is none, until it is closed. In a process with several threads
+the child leaves the 64 lowest free descriptors to the others: perl keeps one
+account of all handles by their numbers. A pipe of C<open> that the child
+closes is one whose program the parent cannot wait for any more. See
 L</A program with its input and output redirected>.
 
 =item Its end

@@ -1753,14 +1753,17 @@ struct perlxs_shared {
     SV *handlers[SIG_SIZE]; /* what they held, or NULL */
     struct saved_signal *sig; /* of %SIG what is defined */
     size_t nsig;
-    int nfds;
-    int *fd_refcnt; /* PL_perlio_fd_refcnt */
+    struct open_handle *handles; /* the interpreter's */
+    size_t nhandles;
+    struct open_handle *foreign; /* those that the guest has opened, once it has ended */
+    size_t nforeign;
     /* of the other process, the guest */
     perlxs_interp *interp;
     perlxs_shared *host; /* what this process is a guest of itself */
     const char *stack_limit;
     int keeps_signals;
     struct sigaction *actions;    /* all of the host's, where the guest shares its table of them */
+    int shares_files;
     volatile sig_atomic_t signal; /* one to die of */
     int state;                    /* FRESH, RUNNING or ABANDONED: see S_abandon */
     int32_t tid;                  /* cleared by the kernel when the guest lets go of the memory */
@@ -1770,6 +1773,12 @@ struct perlxs_shared {
 struct saved_signal {
     SV *element;
     SV *value;
+};
+
+/* A handle that has a descriptor. */
+struct open_handle {
+    PerlIO *file;
+    int fd;
 };
 
 enum { FRESH, RUNNING, ABANDONED };
@@ -2270,6 +2279,47 @@ int perlxs_main_end(perlxs_interp *interp)
 #define SCOPES 64
 #define SAVES 256 /* room for SS_MAXPUSH more than is counted */
 
+/* The descriptor of a handle of perl's own lowest layer, or -1. Asks no other layer, since those of
+ * modules may run perl code. */
+static int S_descriptor(pTHX_ PerlIO *f)
+{
+    if (!*f)
+        return -1;
+    while ((*f)->next)
+        f = &(*f)->next;
+    return (*f)->tab == &PerlIO_unix && (*f)->flags & PERLIO_F_OPEN ? PerlIO_fileno(f) : -1;
+}
+
+/* The interpreter's open handles, in the order of its table; those of `but` left out. */
+static struct open_handle *S_open_handles(pTHX_ const struct open_handle *but, size_t nbut,
+                                          size_t *n)
+{
+    struct open_handle *list = NULL;
+    size_t room = 0;
+    size_t known = 0;
+    PerlIOl *table;
+    int i;
+
+    *n = 0;
+    for (table = PL_perlio; table; table = table->next)
+        for (i = 1; i < PERLIO_TABLE_SIZE; i++) {
+            PerlIO *const file = (PerlIO *)&table[i];
+            const int fd = S_descriptor(aTHX_ file);
+            const int before = known < nbut && but[known].file == file ? but[known++].fd : -1;
+
+            if (fd == -1 || fd == before)
+                continue;
+            if (*n == room) {
+                room = room ? 2 * room : 8;
+                Renew(list, room, struct open_handle);
+            }
+            list[*n].file = file;
+            list[*n].fd = fd;
+            ++*n;
+        }
+    return list;
+}
+
 perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
 {
     dINTERP;
@@ -2318,15 +2368,16 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->signal = 0;
     s->keeps_signals = 0;
     s->actions = NULL;
+    s->shares_files = 0;
     s->state = FRESH;
     s->tid = 1;
     S_save_signals(aTHX_ s);
     MUTEX_LOCK(&PL_perlio_mutex);
     S_hook_handlers();
-    s->nfds = PL_perlio_fd_refcnt_size;
-    Newx(s->fd_refcnt, s->nfds, int);
-    Copy(PL_perlio_fd_refcnt, s->fd_refcnt, s->nfds, int);
     MUTEX_UNLOCK(&PL_perlio_mutex);
+    s->handles = S_open_handles(aTHX_ NULL, 0, &s->nhandles);
+    s->foreign = NULL;
+    s->nforeign = 0;
 
     /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
     Newx(PL_savestack, SAVES, ANY);
@@ -2342,7 +2393,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
 }
 
 int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
-                      const perlxs_start *start, const void *stack_limit)
+                      const perlxs_start *start, int shares_files, const void *stack_limit)
 {
     dINTERP;
     volatile int status = 0;
@@ -2351,6 +2402,7 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     dSP;
 
     s->keeps_signals = !start->mask;
+    s->shares_files = shares_files;
     S_end_with_host(s);
     if (!__sync_bool_compare_and_swap(&s->state, FRESH, RUNNING))
         _exit(255);
@@ -2387,47 +2439,54 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     return status;
 }
 
-/* Handles that the other process has opened: their descriptors are its own, and a number that
- * is closed here could be another thread's file. Each gets a reference, with which perl does not
- * close it. fd_refcnt notes which. */
-static void S_hold_foreign_descriptors(pTHX_ perlxs_shared *s)
+/* Takes these rights, and what is in the buffers, from all layers of a handle. */
+static void S_take_from_layers(PerlIO *file, U32 flags)
 {
-    int fd;
+    PerlIOl *layer;
 
-    MUTEX_LOCK(&PL_perlio_mutex);
-    if (PL_perlio_fd_refcnt_size > s->nfds) {
-        Renew(s->fd_refcnt, PL_perlio_fd_refcnt_size, int);
-        Zero(s->fd_refcnt + s->nfds, PL_perlio_fd_refcnt_size - s->nfds, int);
-        s->nfds = PL_perlio_fd_refcnt_size;
-    }
-    for (fd = 0; fd < s->nfds; fd++)
-        if (s->fd_refcnt[fd] == 0 && PL_perlio_fd_refcnt[fd] > 0 && fcntl(fd, F_GETFD) == -1)
-            s->fd_refcnt[fd] = -1;
-    MUTEX_UNLOCK(&PL_perlio_mutex);
-    for (fd = 0; fd < s->nfds; fd++)
-        if (s->fd_refcnt[fd] == -1)
-            PerlIOUnix_refcnt_inc(fd);
+    for (layer = *file; layer; layer = layer->next)
+        layer->flags &= ~(flags | PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_RDBUF
+                          | PERLIO_F_WRBUF);
 }
 
-/* A handle that is kept keeps its number: else the next file that gets it would be taken for the
- * handle's, and not be closed. */
+/* Handles that the other process has opened: their descriptors are its own, and here the number may
+ * be another thread's file, or become one. So nothing is read or written by them any more, and each
+ * number gets a reference, with which perl does not close it. */
+static void S_hold_foreign_descriptors(pTHX_ perlxs_shared *s)
+{
+    size_t i;
+
+    if (s->shares_files)
+        return;
+    s->foreign = S_open_handles(aTHX_ s->handles, s->nhandles, &s->nforeign);
+    for (i = 0; i < s->nforeign; i++) {
+        S_take_from_layers(s->foreign[i].file, 0);
+        PerlIOUnix_refcnt_inc(s->foreign[i].fd);
+    }
+}
+
+/* A handle that is kept gets a descriptor of this process, which is no file: perl closes that with
+ * it, and nothing that has the number of the old one. */
 static void S_release_foreign_descriptors(pTHX_ perlxs_shared *s)
 {
-    int fd;
+    while (s->nforeign > 0) {
+        const struct open_handle *const foreign = &s->foreign[--s->nforeign];
+        PerlIO *const file = foreign->file;
+        const int fd = foreign->fd;
+        int none;
 
-    for (fd = 0; fd < s->nfds; fd++)
-        if (s->fd_refcnt[fd] == -1 && PerlIOUnix_refcnt_dec(fd) > 0) {
-            const int none = open("/", O_PATH | O_CLOEXEC);
-
-            if (none >= 0 && none != fd) {
-                /* never over a file that another thread opens meanwhile, as dup3 would */
-                const int own = fcntl(none, F_DUPFD_CLOEXEC, fd);
-
-                if (own >= 0 && own != fd)
-                    close(own);
-                close(none);
-            }
+        PerlIOUnix_refcnt_dec(fd);
+        if (S_descriptor(aTHX_ file) != fd)
+            continue;
+        S_take_from_layers(file, PERLIO_F_OPEN);
+        PerlIOUnix_refcnt_dec(fd);
+        none = open("/", O_PATH | O_CLOEXEC);
+        if (none >= 0) {
+            while (*file)
+                PerlIO_pop(aTHX_ file);
+            PerlIO_openn(aTHX_ ":unix", "r", none, 0, 0, file, 0, NULL);
         }
+    }
 }
 
 /* What is left of the other process's stacks; in one that has been killed, anything. */
@@ -2548,7 +2607,8 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     }
     S_leaving = exited ? 2 : s->leaving;
     S_mask = s->mask;
-    Safefree(s->fd_refcnt);
+    Safefree(s->handles);
+    Safefree(s->foreign);
     Safefree(s);
     return exited ? PERLXS_EXIT : PERLXS_OK;
 }

@@ -272,11 +272,12 @@ int perlxs_main_end(perlxs_interp *interp);
  * this has exited.
  *
  * With a `mask`, `run` replaces the process's signal handlers by the default, and sets the mask;
- * without one the signals stay as they are. Below `stack_limit` the C stack is at its end. */
+ * without one the signals stay as they are. `shares_files`: it has this process's table of
+ * descriptors, not one of its own. Below `stack_limit` the C stack is at its end. */
 typedef struct perlxs_shared perlxs_shared;
 perlxs_shared *perlxs_shared_begin(perlxs_interp *interp);
 int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
-                      const perlxs_start *start, const void *stack_limit);
+                      const perlxs_start *start, int shares_files, const void *stack_limit);
 int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s);
 /* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */
 int32_t *perlxs_shared_tid(perlxs_shared *s);

@@ -412,6 +412,7 @@ unsafe extern "C" {
         shared: *mut Shared,
         code: *mut Sv,
         start: *const Start,
+        shares_files: c_int,
         stack_limit: *const c_void,
     ) -> c_int;
     pub fn perlxs_shared_end(interp: *mut Interp, shared: *mut Shared) -> c_int;

@@ -164,7 +164,7 @@ impl Perl {
 ///     // SAFETY: `host` has made it, and sleeps.
 ///     unsafe {
 ///         let guest = &*guest.cast::<Guest<'_>>();
-///         guest.shared.run(guest.code, Start::default(), false, guest.limit)
+///         guest.shared.run(guest.code, Start::default(), false, false, guest.limit)
 ///     }
 /// }
 ///
@@ -239,7 +239,9 @@ impl Shared<'_, '_> {
     /// that the call found; a signal whose default is to end the process does so at the next
     /// place where perl is consistent. With `keep_signals`, for a process that shares its
     /// handlers with another, handlers and mask stay as they are, and all must be blocked.
-    /// Recursion that gets below `stack_limit` ends the process by SIGSEGV.
+    /// `shares_files` says that it has the other's table of descriptors, too (CLONE_FILES): else the
+    /// handles that it opens are worth nothing once it has ended. Recursion that gets below
+    /// `stack_limit` ends the process by SIGSEGV.
     ///
     /// # Safety
     /// Once for each [`Call::share`], by the process that is started there, on a C stack of its
@@ -251,6 +253,7 @@ impl Shared<'_, '_> {
         code: &Code,
         start: Start<'_>,
         keep_signals: bool,
+        shares_files: bool,
         stack_limit: *const c_void,
     ) -> c_int {
         let mask = match keep_signals {
@@ -264,6 +267,7 @@ impl Shared<'_, '_> {
                 self.raw,
                 code.cv().raw(),
                 &start.raw(mask),
+                shares_files.into(),
                 stack_limit,
             )
         }

@@ -290,10 +290,13 @@ extern "C" fn guest_main() {
     // SAFETY: `guest` has set it, and its frame waits.
     unsafe {
         let guest = GUEST.load(Ordering::SeqCst);
-        (*guest).status =
-            (*guest)
-                .shared
-                .run((*guest).code, Start::default(), true, (*guest).limit.cast());
+        (*guest).status = (*guest).shared.run(
+            (*guest).code,
+            Start::default(),
+            true,
+            true,
+            (*guest).limit.cast(),
+        );
     }
 }
 
