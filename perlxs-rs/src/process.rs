@@ -239,8 +239,8 @@ impl Shared<'_, '_> {
     /// that the call found; a signal whose default is to end the process does so at the next
     /// place where perl is consistent. With `keep_signals`, for a process that shares its
     /// handlers with another, handlers and mask stay as they are, and all must be blocked.
-    /// `shares_files` says that it has the other's table of descriptors, too (CLONE_FILES): else the
-    /// handles that it opens are worth nothing once it has ended. Recursion that gets below
+    /// `shares_files` says that it has the other's table of descriptors, too (CLONE_FILES): else
+    /// the handles that it opens are worth nothing once it has ended. Recursion that gets below
     /// `stack_limit` ends the process by SIGSEGV.
     ///
     /// # Safety
