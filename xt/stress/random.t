@@ -38,7 +38,7 @@ my $size = $ENV{STRESS} // 1;
 my ($first, $count) = ($ENV{SEEDS} // time % 1_000_000 * 1000, POSIX::ceil(1000 * $size));
 ($first, $count) = ($ENV{SEED}, 1) if defined $ENV{SEED};
 my $jobs = 2;
-my $longest = 120;    # seconds for a program, which takes about one
+my $longest = 300;    # seconds for a program, which takes about one
 alarm 0;
 
 my (%running, @failed);

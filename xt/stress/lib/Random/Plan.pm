@@ -530,11 +530,24 @@ $actions{alarm} = sub {
 
 my @kinds = qw(NEWUTS NEWIPC NEWPID NEWNS NEWCGROUP NEWUSER);
 
+# Asks the kernel which kinds it has, and whether it lets users have user namespaces.
+sub ask_kernel {
+    my %has = map { $_ => 1 } namespaces();
+    @kinds = grep { $_ ne 'NEWCGROUP' || $has{cgroup} } @kinds;
+    my $pid = fork // die "fork: $!";
+    POSIX::_exit(Linux::Clone::unshare(Linux::Clone::NEWUSER()) == 0 ? 0 : $! + 0) if !$pid;
+    waitpid $pid, 0;
+    return if $? == 0;
+    trace({ depth => 0 }, 'no user namespaces: errno ' . ($? >> 8));
+    @kinds = grep { $_ ne 'NEWUSER' } @kinds;
+    return;
+}
+
 sub some_namespaces {
     my ($model) = @_;
     my %flags = map { pick(@kinds) => 1 } 0 .. below(3);
     $flags{NEWNET}  = 1 if chance(5);
-    $flags{NEWUSER} = 1 if !$model->{caps} && chance(70);
+    $flags{NEWUSER} = 1 if !$model->{caps} && chance(70) && $kinds[-1] eq 'NEWUSER';
     return \%flags;
 }
 

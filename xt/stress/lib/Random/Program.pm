@@ -54,6 +54,7 @@ sub run {
     $Random::Model::report = fileno $report;
     pipe $Random::Plan::note_read, $Random::Plan::note_write or die "pipe: $!";
 
+    Random::Plan::ask_kernel();
     %G = (map { ("x$_" => 0) } 0 .. 3);
     for my $name (qw(CHLD USR1 USR2)) { $SIG{$name} = counter($name) }
     $model = new_model();
