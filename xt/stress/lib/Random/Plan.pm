@@ -609,10 +609,10 @@ sub refused {
 $actions{setns} = sub {
     my ($model) = @_;
     my $kind = pick(grep { !/^(?:time|pid)$/ } namespaces());
-    my $mine = $model->{owner}{$kind} eq $model->{ns}{user};
+    my $may = rules($model, $model->{owner}{$kind});
     my $errno
         = $kind eq 'user' ? 'EINVAL'
-        : !$model->{caps} || !$mine ? 'EPERM'
+        : !$may ? 'EPERM'
         : $kind eq 'mnt' && $model->{fs_shared} ? 'EINVAL'
         :   undef;
     trace($model, "setns its own $kind" . ($errno ? ": $errno" : ''));
