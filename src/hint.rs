@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::args::SystemCall;
 use crate::flags::CloneFlags;
 use crate::setup::Step;
 use crate::sys;
@@ -25,8 +26,12 @@ fn user_namespace_setting() -> Option<String> {
     .map(|(name, value, _)| format!("the sysctl {name} is {value}"))
 }
 
-/// Why clone(2) or clone3(2) with these flags may have been refused.
-pub(crate) fn for_clone(errno: i32, flags: CloneFlags) -> Option<String> {
+/// Why this call with these flags may have been refused.
+pub(crate) fn for_clone(errno: i32, flags: CloneFlags, system_call: &SystemCall) -> Option<String> {
+    let (clone3, set_tid) = match system_call {
+        SystemCall::Clone => (false, false),
+        SystemCall::Clone3 { set_tid, .. } => (true, !set_tid.is_empty()),
+    };
     let new_user = flags.contains(CloneFlags::NEWUSER);
     let into_cgroup = flags.contains(CloneFlags::INTO_CGROUP);
     let setting = match errno {
@@ -45,7 +50,10 @@ pub(crate) fn for_clone(errno: i32, flags: CloneFlags) -> Option<String> {
             {
                 "the namespaces need CAP_SYS_ADMIN, or NEWUSER with them"
             }
-            libc::EPERM => "set_tid needs CAP_CHECKPOINT_RESTORE; or there is a filter",
+            libc::EPERM if set_tid => "set_tid needs CAP_CHECKPOINT_RESTORE; or there is a filter",
+            // some are older than the system call
+            libc::EPERM if clone3 => "a filter may forbid clone3",
+            libc::EPERM => "a filter may forbid it",
             libc::EUSERS if !new_user => return None,
             libc::ENOSPC | libc::EUSERS => {
                 "a limit below /proc/sys/user, or namespaces nested too deeply"
@@ -57,7 +65,8 @@ pub(crate) fn for_clone(errno: i32, flags: CloneFlags) -> Option<String> {
                 "cgroup is no directory of a control group of version 2 that takes processes"
             }
             libc::EAGAIN => "too many processes: RLIMIT_NPROC, or a limit of the cgroup",
-            libc::ENOSYS => "this kernel, or a filter, has no clone3",
+            libc::ENOSYS if clone3 => "this kernel, or a filter, has no clone3",
+            libc::ENOSYS => "a filter may forbid it",
             _ => return None,
         };
         Some(hint.into())

@@ -161,14 +161,16 @@ pub(crate) fn spawn(call: &Call<'_>, request: SpawnRequest, errno: c_int) -> Res
                 pidfd: None,
                 system_call,
             };
+            let slot = sys::Slot::new()?;
             let channel = Channel::new()?;
             let prepare = || {
+                slot.leave();
                 set_up(&setup, &channel, !maps.is_empty());
                 channel.tell_parent([READY, 0]);
                 channel.leave();
             };
             let started = child::start(call, &request, errno, Some(&prepare));
-            let child = Child::new(started, flags)?;
+            let child = Child::new(started, slot, flags, &request.system_call)?;
             let outcome = escort(call, channel.into_parents(), &child, &maps, &setup, None);
             child.after(outcome)
         }
@@ -188,10 +190,18 @@ pub(crate) fn spawn(call: &Call<'_>, request: SpawnRequest, errno: c_int) -> Res
 }
 
 impl Child {
-    fn new(started: Result<Started, error::Error>, flags: CloneFlags) -> Result<Self, Error> {
+    /// - `started`: by this system call with these flags.
+    /// - `slot`: for its pidfd.
+    fn new(
+        started: Result<Started, error::Error>,
+        slot: sys::Slot,
+        flags: CloneFlags,
+        system_call: &SystemCall,
+    ) -> Result<Self, Error> {
         let started = started.map_err(|error| match error {
             error::Error::Errno(errno) => {
-                Error::Refused(Refusal::new("clone", errno, hint::for_clone(errno, flags)))
+                let hint = hint::for_clone(errno, flags, system_call);
+                Error::Refused(Refusal::new("clone", errno, hint))
             }
             error => error.into(),
         })?;
@@ -203,7 +213,7 @@ impl Child {
             return Err(Error::Refused(Refusal::new("clone", libc::ENOSYS, hint)));
         };
         // perl's handles pass 0, 1 and 2 on
-        match sys::above_standard(pidfd) {
+        match slot.take(pidfd) {
             Ok(pidfd) => Ok(Child { pid, pidfd }),
             Err(error) => {
                 sys::kill_and_reap_by_id(pid);
@@ -388,6 +398,7 @@ impl ProgramStart<'_, '_> {
     }
 
     fn start(&self, memory: CloneFlags, place: Place<'_>) -> Result<Child, Error> {
+        let slot = sys::Slot::new()?;
         let mut birth = ProgramBirth { start: self, place };
         let flags = self.flags | memory;
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses them;
@@ -405,7 +416,7 @@ impl ProgramStart<'_, '_> {
                 nowhere,
             )
         };
-        Child::new(started, flags)
+        Child::new(started, slot, flags, self.system_call)
     }
 }
 

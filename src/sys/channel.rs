@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use libc::{c_long, c_void};
 use perlxs::Call;
 
-use super::{answered, errno};
+use super::{answered, errno, is_open};
 use crate::error::Error;
 
 /// A pair of connected sockets that keep messages apart; close-on-exec (unix(7)).
@@ -85,7 +85,7 @@ impl Channel {
 
 /// The descriptor, or in its place another one, if it is 0, 1 or 2: a caller may have closed those,
 /// but its child gets others for them. Close-on-exec.
-pub(crate) fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Error> {
+fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Error> {
     if fd.as_raw_fd() > 2 {
         return Ok(fd);
     }
@@ -93,6 +93,50 @@ pub(crate) fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Error> {
     unsafe {
         let other = answered(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3))?;
         Ok(OwnedFd::from_raw_fd(other))
+    }
+}
+
+/// A place above 0, 1 and 2 for a descriptor that is yet to come: once it is there, a lack of
+/// others does no harm.
+#[derive(Debug)]
+pub(crate) struct Slot(Option<OwnedFd>);
+
+impl Slot {
+    /// Takes one, if the kernel would give one of the standard descriptors next.
+    ///
+    /// Returns `Err` with EMFILE, for the most part.
+    pub(crate) fn new() -> Result<Self, Error> {
+        if (0..=2).all(is_open) {
+            return Ok(Slot(None));
+        }
+        // any file will do; this one is always there
+        // SAFETY: a C string.
+        let any = answered(unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC) })?;
+        // SAFETY: a new descriptor, which nobody else has.
+        let any = unsafe { OwnedFd::from_raw_fd(any) };
+        above_standard(any).map(|any| Slot(Some(any)))
+    }
+
+    /// The descriptor in this place. Close-on-exec.
+    ///
+    /// Returns `Err` only if another thread has closed a standard descriptor meanwhile.
+    pub(crate) fn take(self, fd: OwnedFd) -> Result<OwnedFd, Error> {
+        match self.0 {
+            Some(slot) if fd.as_raw_fd() <= 2 => {
+                // SAFETY: touches no memory; both are ours.
+                answered(unsafe { libc::dup3(fd.as_raw_fd(), slot.as_raw_fd(), libc::O_CLOEXEC) })?;
+                Ok(slot)
+            }
+            _ => above_standard(fd),
+        }
+    }
+
+    /// In a child that goes on: closes its copy.
+    pub(crate) fn leave(&self) {
+        if let Some(slot) = &self.0 {
+            // SAFETY: the child never uses it, nor drops this.
+            unsafe { libc::close(slot.as_raw_fd()) };
+        }
     }
 }
 

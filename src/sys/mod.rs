@@ -14,7 +14,7 @@ use std::ffi::CStr;
 
 use libc::{c_int, c_ulong, c_void, pid_t};
 
-pub(crate) use channel::{Channel, above_standard, pipe, receive, send};
+pub(crate) use channel::{Channel, Slot, pipe, receive, send};
 pub(crate) use clone::{
     CLONE3_HAS_OWN_STACK, CloneArgs, Entry, Tls, clone, clone3, forget_parent_id,
     keeping_thread_id, tid_address,
