@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -91,15 +91,21 @@ const ARMED: i32 = -2;
 
 /// The constructor of the class in lib/Linux/Clone/Child.pm, which is loaded if it is not yet.
 ///
-/// Returns `Err` if that dies.
-pub(crate) fn constructor(perl: Perl) -> perlxs::Result<Code> {
+/// Returns `Err` if that is refused, or dies.
+pub(crate) fn constructor(perl: Perl) -> Result<Code, Error> {
     let name = Scalar::new(perl, "Linux::Clone::Child::_new");
     if let Some(new) = name.code()? {
         return Ok(new);
     }
-    perl.load_module("Linux::Clone::Child")?;
-    name.code()?
-        .ok_or_else(|| perlxs::Error::croak("Linux::Clone::Child is not that of Linux::Clone"))
+    sys::set_errno(0);
+    perl.load_module("Linux::Clone::Child")
+        .map_err(|error| match sys::errno() {
+            // a module that perl cannot open for want of a descriptor is one that it cannot locate
+            errno @ (libc::EMFILE | libc::ENFILE) => error::Error::Errno(errno).into(),
+            _ => Error::Perl(error),
+        })?;
+    let new = name.code()?;
+    Ok(new.ok_or_else(|| perlxs::Error::croak("Linux::Clone::Child is not that of Linux::Clone"))?)
 }
 
 impl Child {
@@ -454,10 +460,19 @@ extern "C" fn born_program(birth: *mut c_void) -> c_int {
 
 /// Whether the numbers in /proc are those of the caller's PID namespace: in another one's /proc
 /// they are other processes, and the caller has several (proc_pid_status(5), NSpid).
-fn proc_is_ours() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+///
+/// Returns `Err` if it cannot be asked.
+fn proc_is_ours() -> io::Result<bool> {
+    let status = match fs::read_to_string("/proc/self/status") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        status => status?,
+    };
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    ids.is_some_and(|ids| ids.split_whitespace().count() == 1)
+    Ok(ids.is_some_and(|ids| ids.split_whitespace().count() == 1))
+}
+
+fn errno_of(error: io::Error) -> c_int {
+    error.raw_os_error().unwrap_or(libc::EIO)
 }
 
 /// Writes a map that the child cannot write itself: with the right to map others' ids directly,
@@ -465,7 +480,7 @@ fn proc_is_ours() -> bool {
 fn write_map(call: &Call<'_>, child: &Child, map: &IdMap) -> Result<(), Refusal> {
     let kind = map.kind;
     let name = kind.step().name();
-    if !proc_is_ours() {
+    if !proc_is_ours().map_err(|error| Refusal::new(name, errno_of(error), None))? {
         let hint = "/proc is not that of the caller's PID namespace".into();
         return Err(Refusal::new(name, libc::ENOENT, Some(hint)));
     }
@@ -505,8 +520,12 @@ fn write_map(call: &Call<'_>, child: &Child, map: &IdMap) -> Result<(), Refusal>
     // Its status may be somebody else's, who waits for all children; but the map tells.
     match fs::read(format!("/proc/{}/{name}", child.pid)) {
         Ok(text) if !text.is_empty() => Ok(()),
-        _ => {
-            let said = said.trim_end().replace('\n', "; ");
+        Err(error) => Err(refusal(errno_of(error), None)),
+        Ok(_) => {
+            let said = match said.trim_end().replace('\n', "; ") {
+                said if said.is_empty() => "it said nothing".into(),
+                said => said,
+            };
             let hint = format!("{said}; does {ranges} have a range for you?");
             Err(refusal(libc::EPERM, Some(hint)))
         }

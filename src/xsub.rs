@@ -188,10 +188,11 @@ pub(crate) fn ns_get_owner_uid(call: &Call<'_>) -> Result<Value> {
 /// `$Linux::Clone::error`, and then there is no child.
 pub(crate) fn spawn(call: &Call<'_>) -> Result<Value> {
     let before = sys::errno();
-    let new = spawn::constructor(call.perl())?;
-    let child = SpawnRequest::from_options(call)
-        .and_then(|request| spawn::spawn(call, request, before))
-        .and_then(|child| child.into_object(&new));
+    let child = spawn::constructor(call.perl()).and_then(|new| {
+        SpawnRequest::from_options(call)
+            .and_then(|request| spawn::spawn(call, request, before))
+            .and_then(|child| child.into_object(&new))
+    });
     match child {
         Ok(child) => {
             sys::set_errno(before);
