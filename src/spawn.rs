@@ -125,7 +125,7 @@ impl Child {
             Ok(_) => Error::Refused(Refusal::new("pidfd", sys::errno(), None)),
             Err(error) => Error::Perl(error),
         };
-        sys::kill_and_reap(pidfd.as_raw_fd());
+        sys::kill_and_reap(pidfd.as_raw_fd(), pid);
         Err(error)
     }
 
@@ -134,7 +134,7 @@ impl Child {
         match outcome {
             Ok(()) => Ok(self),
             Err(error) => {
-                sys::kill_and_reap(self.pidfd.as_raw_fd());
+                sys::kill_and_reap(self.pidfd.as_raw_fd(), self.pid);
                 Err(error)
             }
         }

@@ -5,7 +5,7 @@
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use libc::{c_int, pid_t};
+use libc::{c_int, c_long, pid_t};
 use perlxs::Call;
 
 use super::{answered, errno, getpid};
@@ -135,13 +135,20 @@ pub(crate) fn is_running(pid: pid_t) -> bool {
 }
 
 /// Kills a child and reaps it; the pidfd says which, whoever else reaps.
-pub(crate) fn kill_and_reap(pidfd: c_int) {
+///
+/// - `pid`: its process id, for where a filter has waitid(2) but no pidfd_send_signal(2).
+pub(crate) fn kill_and_reap(pidfd: c_int, pid: pid_t) {
     // one that has ended is reaped all the same
-    let _ = pidfd_send_signal(SignalRequest {
+    let killed = pidfd_send_signal(SignalRequest {
         pidfd,
         signal: libc::SIGKILL,
         flags: 0,
     });
+    // while it is not reaped the id is its own
+    if killed.is_err() && wait_by_pidfd(pidfd, libc::WNOHANG | libc::WNOWAIT) == 0 {
+        // SAFETY: touches no memory.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
     reap_by_pidfd(pidfd);
 }
 
@@ -154,20 +161,22 @@ pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
 
 /// As [`reap`], by a pidfd: waits for the child to end, unless somebody else has reaped it.
 pub(crate) fn reap_by_pidfd(pidfd: c_int) {
-    let options = libc::WEXITED | libc::__WALL;
+    while wait_by_pidfd(pidfd, 0) == -1 && errno() == libc::EINTR {}
+}
+
+/// waitid(2) for the end of a child: 0, or -1.
+fn wait_by_pidfd(pidfd: c_int, options: c_int) -> c_long {
     // SAFETY: null pointers are allowed: nothing is written.
-    while unsafe {
+    unsafe {
         libc::syscall(
             libc::SYS_waitid,
             libc::P_PIDFD,
             pidfd,
             ptr::null::<libc::siginfo_t>(),
-            options,
+            options | libc::WEXITED | libc::__WALL,
             ptr::null::<libc::rusage>(),
         )
-    } == -1
-        && errno() == libc::EINTR
-    {}
+    }
 }
 
 /// The status, as `$?` has it, of a process that has been reaped: the kernel keeps it while there
