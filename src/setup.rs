@@ -196,6 +196,8 @@ impl Program {
         let program = arguments
             .first()
             .map_or(&b""[..], |program| program.as_bytes());
+        // what is longer is too long as well, and need not be copied for each directory
+        let program = &program[..program.len().min(libc::PATH_MAX as usize)];
         let candidates = match program {
             [] => Vec::new(),
             program if program.contains(&b'/') => vec![program.to_vec()],

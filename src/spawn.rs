@@ -309,7 +309,13 @@ fn refused(failure: Failure, setup: &Setup, program: Option<&Program>) -> Error 
         Step::Exec => program.map(Program::name),
         _ => None,
     };
+    // as long as a name of a file can be
+    const LONGEST: usize = libc::PATH_MAX as usize;
     let what = match about {
+        Some(about) if about.len() > LONGEST => {
+            let start = String::from_utf8_lossy(&about[..LONGEST]);
+            format!("{} {start}...", step.name())
+        }
         Some(about) => format!("{} {}", step.name(), String::from_utf8_lossy(about)),
         None => step.name().into(),
     };

@@ -591,7 +591,9 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **err
     dINTERP;
     struct string s;
 
-    if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv)) { /* nothing to run */
+    /* Nothing to run; but where there is no memory for a copy perl exits, and a large one may lack
+     * it. */
+    if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv) && SvCUR(sv) < 65536) {
         SV *const copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
 
         if (S_form(aTHX_ copy, form)) {

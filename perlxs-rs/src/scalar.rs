@@ -10,7 +10,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use crate::frame::contained;
-use crate::{Array, Code, Hash, Perl, Result, Value, ffi};
+use crate::{Array, Code, Error, Hash, Perl, Result, Value, ffi};
 
 /// A counted reference to a perl scalar.
 ///
@@ -321,7 +321,10 @@ impl Scalar {
     /// ```
     pub fn text(&self) -> Result<Option<String>> {
         let utf8 = self.string(ffi::STRING_UTF8)?;
-        Ok(utf8.map(|b| String::from_utf8_lossy(&b).into_owned()))
+        Ok(utf8.map(|b| {
+            String::from_utf8(b)
+                .unwrap_or_else(|b| String::from_utf8_lossy(b.as_bytes()).into_owned())
+        }))
     }
 
     /// The bytes that name a file, as perl's own functions pass them to the system (perlfunc:
@@ -356,7 +359,7 @@ impl Scalar {
             // SAFETY: a live scalar of this interpreter; the places outlive the call.
             unsafe { ffi::perlxs_sv_string(self.perl.raw(), self.raw(), form, out, error) }
         })?;
-        Ok(copy.map(|copy| copy.buffer().to_vec()))
+        copy.map(|copy| owned(copy.buffer())).transpose()
     }
 
     /// The buffer of a plain string.
@@ -804,6 +807,20 @@ impl Perl {
         // SAFETY: this thread's interpreter.
         unsafe { ffi::perlxs_sv_count(self.raw()) }
     }
+}
+
+/// A copy of a string of perl's, with room for a NUL. It may be as large as a perl programmer
+/// likes, so that there is no memory for it is an error, not the end of the process.
+fn owned(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len() + 1).map_err(|_| {
+        Error::croak(format!(
+            "Out of memory for a string of {} bytes",
+            bytes.len()
+        ))
+    })?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 /// The text of the keys, and the values, from the shim's list of both in turn.
