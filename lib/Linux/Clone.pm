@@ -430,9 +430,14 @@ C<clone>; REASON is C<$!> in words; and a hint may follow in parentheses:
 (Here they are folded; the messages are of one line.) The errors of clone are
 those of L</Errors>. A handle without a descriptor is EBADF. Steps without an
 option are C<private mounts> (a caller in a chroot), C<the start> and C<pidfd>
-(no descriptors or no memory). ESRCH means that somebody killed the child
-before its code ran. A child that failed has ended and has been waited for
-when spawn returns; the caller may yet get its exit signal.
+(no descriptors or no memory): then nothing has been started. ESRCH means that
+somebody killed the child before its code ran; one that is killed before it
+execs ends as any child that is killed. A child that failed has ended and has
+been waited for when spawn returns; the caller may yet get its exit signal.
+
+spawn calls clone3 only for C<cgroup>, C<set_tid>, CLEAR_SIGHAND and NEWTIME,
+so that all else works where a filter forbids it. There
+C<< time_offsets => {} >> does what NEWTIME does.
 
 Signal handlers of perl's run while spawn waits for a copy. If one dies the
 child is killed, and spawn dies of that.
@@ -774,6 +779,10 @@ Namespaces are nested too deeply (32 levels of PID and of user namespaces), or
 a limit in F</proc/sys/user> is reached. Linux before 4.9 said EUSERS of user
 namespaces.
 
+=item ENOSYS
+
+This kernel has no such system call; or a filter says so.
+
 =item EPERM
 
 A new namespace without the privilege for it: every kind but NEWUSER needs
@@ -781,6 +790,9 @@ CAP_SYS_ADMIN, or NEWUSER in the same call. With NEWUSER: the caller's
 effective user or group is not mapped in its own user namespace, or it is in a
 chroot. Where the administrator keeps users from user namespaces, the answer
 is EPERM, EACCES or ENOSPC, according to how.
+
+A filter of system calls (seccomp(2)), as containers have it, mostly says
+EPERM as well. Some are older than clone3 and the pidfds, and forbid them.
 
 =back
 
@@ -1861,6 +1873,22 @@ clone fail with ENOMEM.
 The kernel answers EINVAL to C<unshare> with NEWUSER in a process that has
 several threads, also if a library has started them. clone with NEWUSER works
 there.
+
+=item Memory
+
+A child that runs out of memory ends as perl ends then: it says C<Out of
+memory!>, and its exit status is 1. That holds for one that shares memory,
+too, and its parent goes on. Strings that spawn gets it copies; if there is no
+memory for that, perl ends the process, or spawn croaks (C<Out of memory for a
+string of %d bytes>).
+
+=item Many signals at once
+
+Signals wait while a call works: standard ones once each, real-time signals
+all of them. perl dies of more than 120 that wait for a handler (C<Maximal
+count of pending signals (120) exceeded>), and leaves the signal blocked. With
+VM|VFORK and a child that runs long this may happen when clone returns; the
+child is there for C<wait>.
 
 =item Parentheses
 

@@ -1,0 +1,486 @@
+# Each way to start a child under each fault: the caller hears of it, has nothing changed, and goes
+# on once the fault is gone. Signals are in 73-storms.t, children that are killed in 72-killed.t.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use CloneTest qw(slurp perl_output children);
+use FaultTest;
+use File::Temp ();
+use POSIX qw(:errno_h :sys_wait_h SIGCHLD);
+
+plan skip_all => 'these tests know the numbers of system calls for x86-64 and aarch64 only' if !defined nr('prlimit64');
+
+my $dir = File::Temp->newdir;
+
+# ---- without a fault ----
+
+# with a stack kept, and all modules loaded
+my %well = map { $_ => start($_) } @starts;
+# a kernel that has no pidfds or no user namespaces for us
+my @usable = grep { $well{$_} =~ /^exit/ } @starts;
+for my $name (@starts) {
+    my $expected = $name =~ /exec/ ? 'exit 0' : 'exit 7';
+    SKIP: {
+        skip "the kernel refuses $name: $well{$name}", 1 if $well{$name} =~ /^errno \d+/;
+        is $well{$name}, $expected, $name;
+    }
+}
+
+# In a process of its own: all is well, then there is a fault, then all is well again. `fault`
+# makes it and returns what ends it, or undef if it stays; or dies. `expected` are patterns for what
+# each start ends in; a start that is not among them is as without the fault.
+sub under {
+    my ($what, $fault, $expected, @names) = @_;
+    my @names_ = @names ? @names : @usable;
+    my @lines = apart(sub {
+        my $before = state();
+        my $end = $fault->();
+        my @lines = map { "$_: " . start($_) } @names_;
+        $end->() if $end;
+        push @lines, 'after it: ' . join ', ', state() eq $before ? 'nothing has changed' : ($before, state()),
+            $end ? map { my $now = start($_); $now eq $well{$_} ? () : "$_: $now" } @names_ : ();
+        return @lines;
+    });
+    if (@lines == 1 && $lines[0] =~ /^died: skip (.*)/) {
+        SKIP: { skip "$what: $1", 1 }
+        return;
+    }
+    my @expected = map { "$_: " . ($expected->{$_} // $well{$_}) } @names_;
+    push @expected, 'after it: nothing has changed';
+    my @wrong = grep { my $line = $lines[$_] // ''; ($expected[$_] // '') ne $line && $line !~ /^$expected[$_]\z/ } 0 .. ($#lines > $#expected ? $#lines : $#expected);
+    is join("\n", map { "$lines[$_]\nin the place of $expected[$_]" } @wrong), '', $what;
+    return;
+}
+
+sub spawn_refused { my ($errno, $step, $hint) = @_; local $! = $errno; return "errno $errno Linux::Clone::spawn: $step: $!" . (defined $hint ? " \\($hint\\)" : '') }
+
+# The same answer for all of them.
+sub all {
+    my ($errno, $hint, %others) = @_;
+    return { (map { $_ => /spawn/ ? spawn_refused($errno, 'clone', $hint) : "errno $errno" } @starts), %others };
+}
+
+# Those that spawn starts as copies: a program, too, whose maps the parent writes.
+my $parent_writes = $> == 0;
+my @copies = ('spawn code', 'spawn code, maps', $parent_writes ? 'spawn exec, maps' : ());
+my @with_maps = grep { /maps/ } @starts;
+my @old_call = grep { !/clone3/ } @starts;
+my @clone3 = grep { /clone3/ } @starts;
+
+# ---- a filter ----
+
+my $filters = do { my ($line) = apart(sub { seccomp() ? 'yes' : 'errno ' . ($! + 0) }); $line };
+SKIP: {
+    skip "the kernel refuses filters: $filters", 1 if $filters ne 'yes';
+    my $filtered = sub { my (@errors) = @_; return sub { seccomp(@errors) or die "seccomp: $!"; return } };
+    for my $errno (EPERM, ENOSYS) {
+        my $said = do { local $! = $errno; "$!" };
+        my $user = $errno == EPERM ? 'NEWUSER: is the caller in a chroot, without a user or group id in its own user namespace, or under a filter\?' : 'a filter may forbid it';
+        my $all = all($errno, 'a filter may forbid it', map { $_ => spawn_refused($errno, 'clone', $user) } @with_maps);
+        under("a filter says '$said' to clone", $filtered->(clone => $errno), { map { $_ => $all->{$_} } @old_call });
+        under("a filter says '$said' to clone3", $filtered->(clone3 => $errno), { map { $_ => $all->{$_} } @clone3 });
+        under("a filter says '$said' to both", $filtered->(clone => $errno, clone3 => $errno), $all);
+        under("a filter says '$said' to socketpair", $filtered->(socketpair => $errno), { map { $_ => spawn_refused($errno, 'the start') } @copies });
+        # what spawn needs only to end a child
+        under("a filter says '$said' to pidfd_send_signal and pidfd_open", $filtered->(pidfd_send_signal => $errno, pidfd_open => $errno), {});
+    }
+
+    # what spawn can say with clone3 only
+    my %clone3_only = (
+        set_tid       => [ set_tid => [1], flags => Linux::Clone::NEWPID() | Linux::Clone::NEWUSER() ],
+        CLEAR_SIGHAND => [ flags => Linux::Clone::CLEAR_SIGHAND() ],
+    );
+    for my $errno (EPERM, ENOSYS) {
+        my @lines = apart(sub {
+            my $before = state();
+            seccomp(clone3 => $errno) or die $!;
+            return (
+                (map { my $child = Linux::Clone::spawn(exec => ['true'], @{ $clone3_only{$_} }); $child ? "$_ works" : ($! + 0) . " $Linux::Clone::error" } sort keys %clone3_only),
+                state() eq $before ? 'same' : state());
+        });
+        local $! = $errno;
+        my $why = $errno == EPERM ? 'a filter may forbid clone3' : 'this kernel, or a filter, has no clone3';
+        my $user = $errno == EPERM ? 'NEWUSER: is the caller in a chroot, without a user or group id in its own user namespace, or under a filter?' : $why;
+        is_deeply \@lines, [ "$errno Linux::Clone::spawn: clone: $! ($why)", "$errno Linux::Clone::spawn: clone: $! ($user)", 'same' ], "spawn that needs clone3 and hears $!";
+    }
+
+    # the functions
+    my @calls = (
+        [ unshare           => sub { Linux::Clone::unshare(Linux::Clone::FS()) } ],
+        [ setns             => sub { Linux::Clone::setns(0, 0) } ],
+        [ pidfd_open        => sub { Linux::Clone::pidfd_open($$) } ],
+        [ pidfd_send_signal => sub { Linux::Clone::pidfd_send_signal(0, 0) } ],
+        [ kcmp              => sub { Linux::Clone::kcmp($$, $$, 0) } ],
+        [ pivot_root        => sub { Linux::Clone::pivot_root('/', '/') } ],
+        [ ioctl             => sub { Linux::Clone::ns_get_parent(0) } ],
+        [ waitid            => sub { my @list = Linux::Clone::waitid(Linux::Clone::P_ALL(), 0, Linux::Clone::WEXITED()); @list ? 'something' : -1 } ],
+    );
+    for my $errno (EPERM, ENOSYS) {
+        my @lines = apart(sub {
+            my $before = state();
+            seccomp(map { $_->[0] => $errno } @calls) or die $!;
+            my @lines = map { my ($name, $call) = @$_; local ($@, $?) = ('', 0); $! = 0; my $value = $call->(); "$name: $value $! $@$?" } @calls;
+            return @lines, state() eq $before ? 'same' : state();
+        });
+        local $! = $errno;
+        is_deeply \@lines, [ (map { "$_->[0]: -1 $! 0" } @calls), 'same' ], "each function: -1 and $!";
+    }
+}
+
+# A child that spawn has to end, since there is no object for it, is killed by its process id.
+SKIP: {
+    skip "the kernel refuses filters: $filters", 1 if $filters ne 'yes';
+    skip 'spawn is refused', 1 if $well{'spawn code'} !~ /^exit/;
+    my @lines = apart(sub {
+        my $before = state();
+        seccomp(pidfd_send_signal => EPERM, pidfd_open => EPERM) or die $!;
+        no warnings 'redefine';
+        local *Linux::Clone::Child::_new = sub { select undef, undef, undef, 0.05; die "no object\n" };
+        alarm 20;
+        eval { Linux::Clone::spawn(code => sub { sleep 60; 0 }) };
+        chomp(my $error = $@);
+        return $error, state() eq $before ? 'same' : state();
+    });
+    is_deeply \@lines, [ 'no object', 'same' ], 'without pidfd_send_signal a child that spawn has to end is killed by its id';
+}
+
+# ---- too many processes ----
+
+my $too_many = all(EAGAIN, 'too many processes: RLIMIT_NPROC, or a limit of the cgroup');
+under('RLIMIT_NPROC', sub {
+    unprivileged();
+    my $before = rlimit(NPROC => 1);
+    return sub { rlimit(NPROC => $before) };
+}, $too_many);
+
+{
+    # the mount of the controller, of version 1 or 2
+    my ($pids) = map { [ (split)[1, 2] ] } grep { my ($type, $options) = (split)[2, 3]; $type eq 'cgroup' && $options =~ /\bpids\b/ } split /^/, slurp('/proc/self/mounts');
+    ($pids) = map { [ (split)[1, 2] ] } grep { my ($where, $type) = (split)[1, 2]; $type eq 'cgroup2' && slurp("$where/cgroup.controllers") =~ /\bpids\b/ } split /^/, slurp('/proc/self/mounts') if !$pids;
+    my $group;
+    under('a limit of the control group', sub {
+        die "skip no control groups with pids are mounted here\n" if !$pids;
+        my $write = sub {
+            my ($file, $text) = @_;
+            sysopen my $fh, $file, POSIX::O_WRONLY() or die "skip the kernel refuses $file: errno @{[ $! + 0 ]}\n";
+            defined syswrite $fh, $text or die "skip the kernel refuses $file: errno @{[ $! + 0 ]}\n";
+        };
+        my ($mount, $type) = @$pids;
+        $group = "$mount/linux-clone-$$";
+        my ($own) = slurp('/proc/self/cgroup') =~ ($type eq 'cgroup' ? qr/^\d+:(?:\S+,)?pids(?:,[^:]+)?:(\S+)/m : qr/^0::(\S+)/m);
+        $write->("$mount/cgroup.subtree_control", '+pids') if $type eq 'cgroup2';
+        mkdir $group or die "skip the kernel refuses mkdir $group: errno @{[ $! + 0 ]}\n";
+        my $end = sub { eval { $write->("$mount$own/cgroup.procs", $$) }; rmdir $group };
+        # the process that started us has the rest to tidy up
+        eval { $write->("$group/pids.max", 1); $write->("$group/cgroup.procs", $$); 1 } or do { my $error = $@; $end->(); die $error };
+        return $end;
+    }, $too_many);
+}
+
+# ---- too many namespaces ----
+
+# In a user namespace of its own, whose limits are its own; by both kinds of maps.
+my $limit = '/proc/sys/user/max_user_namespaces';
+my $outer = "$>:$)";
+under('the limit of user namespaces', sub {
+    my $set = sub { sysopen my $fh, $limit, POSIX::O_WRONLY() or die "skip the kernel refuses $limit: errno @{[ $! + 0 ]}\n"; syswrite $fh, $_[0] or die "skip the kernel refuses $limit: errno @{[ $! + 0 ]}\n" };
+    my ($uid, $gid) = ($>, (split ' ', $))[0]);
+    Linux::Clone::unshare(Linux::Clone::NEWUSER()) == 0 or die "skip the kernel refuses NEWUSER: errno @{[ $! + 0 ]}\n";
+    CloneTest::write_maps($uid, $gid);
+    $set->(0);
+    return sub { $set->(1000) };
+}, { map { $_ => spawn_refused(ENOSPC, 'clone', 'the sysctl user.max_user_namespaces is 0') } @with_maps });
+
+# ---- no memory ----
+
+sub size { return 1024 * (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+) kB/m)[0] }
+{
+    # outside: no room for a stack
+    my @large = (stack_size => 256 << 20);
+    local %FaultTest::starts = (
+        'clone'           => sub { Linux::Clone::clone(sub { 7 }, 256 << 20, SIGCHLD) },
+        'clone VM|VFORK'  => sub { Linux::Clone::clone(sub { 7 }, 256 << 20, SIGCHLD | Linux::Clone::VM() | Linux::Clone::VFORK()) },
+        'clone3'          => sub { Linux::Clone::clone3(sub { 7 }, {@large}) },
+        'spawn code'      => sub { Linux::Clone::spawn(code => sub { 7 }, @large) },
+        'spawn exec'      => sub { Linux::Clone::spawn(exec => [ FaultTest::true() ], @large) },
+    );
+    my @names = grep { $well{$_} =~ /^exit/ } sort keys %FaultTest::starts;
+    under('RLIMIT_AS: no room for a stack', sub {
+        my $before = rlimit(AS => size() + (16 << 20));
+        return sub { rlimit(AS => $before) };
+    }, { map { $_ => /spawn code/ ? spawn_refused(ENOMEM, 'clone') : /spawn/ ? spawn_refused(ENOMEM, 'the start') : 'errno ' . ENOMEM } @names }, @names);
+}
+{
+    # one that is kept needs none
+    under('RLIMIT_AS: the stack is kept', sub { my $before = rlimit(AS => size()); return sub { rlimit(AS => $before) } }, {}, 'clone VM|VFORK', grep { $well{$_} =~ /^exit/ } 'spawn exec');
+}
+{
+    # inside: perl ends a process that runs out of memory, and it is the child alone
+    local *STDERR;
+    open STDERR, '>', "$dir/stderr" or die $!;
+    my $greedy = sub { my $much = 'x' x (1 << 30); 0 };
+    local %FaultTest::starts = (
+        'clone'           => sub { Linux::Clone::clone($greedy, 0, SIGCHLD) },
+        'clone VM|VFORK'  => sub { Linux::Clone::clone($greedy, 0, SIGCHLD | Linux::Clone::VM() | Linux::Clone::VFORK()) },
+        'clone3'          => sub { Linux::Clone::clone3($greedy, {}) },
+        'spawn code'      => sub { Linux::Clone::spawn(code => $greedy) },
+    );
+    my @names = grep { $well{$_} =~ /^exit/ } sort keys %FaultTest::starts;
+    my @lines = apart(sub {
+        Linux::Clone::spawn(code => sub { 0 });
+        wait;
+        my $before = state();
+        rlimit(AS => size() + (64 << 20));
+        return (map { "$_: " . start($_) } @names), state() eq $before ? 'same' : state();
+    });
+    is_deeply \@lines, [ (map { "$_: exit 1" } @names), 'same' ], 'a child that runs out of memory exits with 1, as perl does, and its parent goes on';
+    is slurp("$dir/stderr") =~ s/\n?Out of memory!\n?/./gr =~ s/Out of memory in perl:\S+\n?/./gr, '.' x @names, 'perl says so';
+}
+SKIP: {
+    skip 'spawn is refused', 1 if $well{'spawn exec'} !~ /^exit/;
+    # Strings that the caller makes large are copied, by perl and by us. perl exits if it cannot do
+    # that, as for any other copy; what we do is an exception.
+    my %said;
+    my @cases = ([ exec => ['LARGE'] ], [ exec => ['true'], cwd => 'LARGE' ], [ exec => ['true'], env => { A => 'LARGE' } ]);
+    for my $n (0 .. $#cases) {
+        for my $copies (0 .. 5) {
+            my ($said) = join ', ', apart(sub {
+                open STDERR, '>', '/dev/null';
+                my $large = 'x' x (16 << 20);
+                my @options = map { ref eq 'ARRAY' ? [ map { $_ eq 'LARGE' ? $large : $_ } @$_ ] : ref eq 'HASH' ? { A => $large } : $_ eq 'LARGE' ? $large : $_ } @{ $cases[$n] };
+                my $before = state();
+                my $limit = rlimit(AS => size() + (8 << 20) + $copies * (16 << 20));
+                my $child = eval { Linux::Clone::spawn(@options) };
+                my $said = $child ? 'a child' : $@ || 'errno ' . ($! + 0);
+                rlimit(AS => $limit);
+                return $said =~ s/ at \S+ line .*//sr, state() eq $before ? () : state();
+            });
+            push @{ $said{$said} }, "case $n, $copies";
+        }
+    }
+    my $e2big = 'errno ' . E2BIG;
+    my @expected = ('Out of memory for a string of 16777216 bytes', 'it ended with exit 1', $e2big, 'errno ' . ENAMETOOLONG);
+    my %unexpected = %said;
+    delete @unexpected{@expected};
+    is_deeply { map { $_ => "@{ $unexpected{$_} }" } keys %unexpected }, {}, 'a string for which there is no memory does not abort the process';
+    ok $said{$_}, "it is said: $_" for @expected[ 0, 2 ];
+}
+
+# ---- no descriptors ----
+
+{
+    # how many each needs; a child that writes its maps itself, two more for the files
+    my %needed = ('clone PIDFD' => 1, 'spawn exec' => 1, 'spawn code' => 3, 'spawn code, maps' => 3, 'spawn exec, maps' => $parent_writes ? 3 : 2);
+    my @wrong;
+    my $n = 0;
+    for my $closed ([], [ 0, 1, 2 ]) {
+        for my $free (0 .. 4) {
+            my @names = grep { $free == 0 || $needed{$_} } @usable;
+            my @lines = apart(sub {
+                open my $mark, '>>', "$dir/mark" or die $!;
+                POSIX::close($_) for @$closed;
+                my @busy;
+                while (defined(my $fd = POSIX::open('/dev/null'))) {
+                    push @busy, $fd;
+                    last if $fd > 40;
+                }
+                POSIX::close($_) for grep { $_ < 3 } @busy;
+                my $before = state();
+                return map {
+                    my $limit = rlimit(NOFILE => 1 + $busy[-1] + $free);
+                    my $said = start($_);
+                    rlimit(NOFILE => $limit);
+                    my $after = state();
+                    "$_: $said" . ($after eq $before ? '' : ", $before, now $after");
+                } @names;
+            });
+            for my $line (@lines) {
+                $n++;
+                my ($name, $said) = $line =~ /^(.*?): (.*)/ or push(@wrong, $line), next;
+                # Standard descriptors are of no use to spawn but for files that it closes again; a
+                # pidfd of clone's may be one.
+                my $any = $name eq 'clone PIDFD' || $name eq 'spawn exec, maps' && !$parent_writes && $free;
+                my $enough = $free + ($any ? @$closed : 0) >= ($needed{$name} // 0);
+                my $expected = $enough ? $well{$name} : $name =~ /spawn/ ? qr/errno 24 Linux::Clone::spawn: (?:the start|clone|uid_map): Too many open files/ : qr/errno 24/;
+                push @wrong, "@$closed closed, $free free: $line" if $said !~ /^$expected\z/;
+            }
+        }
+    }
+    is join("\n", @wrong), '', "$n calls with 0 to 4 descriptors left";
+}
+SKIP: {
+    skip 'spawn is refused', 2 if $well{'spawn exec'} !~ /^exit/;
+    # the program must not have run: once it does there is no way back
+    my @lines = apart(sub {
+        POSIX::close(0);
+        my @busy;
+        while (defined(my $fd = POSIX::open('/dev/null'))) { push @busy, $fd; last if $fd > 40 }
+        POSIX::close(0);
+        my $limit = rlimit(NOFILE => 1 + $busy[-1]);
+        # it says so if there was a child, though it is killed before it has done anything
+        my $ended = 0;
+        $SIG{CHLD} = sub { $ended++ };
+        my $child = Linux::Clone::spawn(exec => [ FaultTest::true() ]);
+        my $errno = $! + 0;
+        rlimit(NOFILE => $limit);
+        return $child ? 'a child' : "errno $errno", $ended;
+    });
+    is_deeply \@lines, [ 'errno ' . EMFILE, 0 ], 'no descriptor for the pidfd: nothing has been started';
+    my ($output) = perl_output(<<'END', "$FindBin::Bin/lib");
+        use Linux::Clone; use POSIX ();
+        BEGIN { unshift @INC, shift }
+        require FaultTest;
+        # as in a program that has not called spawn before
+        delete $INC{'Linux/Clone/Child.pm'};
+        delete @Linux::Clone::Child::{ keys %Linux::Clone::Child:: };
+        my @busy;
+        while (defined(my $fd = POSIX::open('/dev/null'))) { push @busy, $fd; last if $fd > 40 }
+        my $limit = FaultTest::rlimit(NOFILE => 1 + $busy[-1]);
+        my $child = eval { Linux::Clone::spawn(exec => ['true']) };
+        print $@ || $! + 0 . " $Linux::Clone::error\n";
+        FaultTest::rlimit(NOFILE => $limit);
+        $child = Linux::Clone::spawn(exec => ['true']) or die $Linux::Clone::error;
+        print $child->wait == $child->pid ? "works\n" : "no\n";
+END
+    is $output, "24 Linux::Clone::spawn: the start: Too many open files\nworks\n", 'nor one for the module of its object';
+}
+
+# ---- a full disk ----
+
+SKIP: {
+    my $program = <<'END';
+        use strict; use warnings; use Linux::Clone; use POSIX (); use IO::Handle ();
+        my ($how, $what) = @ARGV;
+        my $code = sub { print 'child' if $what =~ /print/; STDOUT->flush if $what =~ /flush/; exit 3 if $what =~ /exit/; return 0 };
+        print 'parent';
+        $! = 5;
+        my $pid;
+        if ($how eq 'fork') { $pid = fork // die; exit $code->() if !$pid; $! = 5 }
+        elsif ($how eq 'spawn') { my $child = Linux::Clone::spawn(code => $code) or die $Linux::Clone::error; $pid = $child->pid }
+        else { $pid = Linux::Clone::clone($code, 0, POSIX::SIGCHLD() | ($how eq 'vfork' ? Linux::Clone::VM() | Linux::Clone::VFORK() : 0)) }
+        my $errno = $! + 0;
+        waitpid $pid, 0;
+        my $error = STDOUT->error ? 'error' : 'no error';
+        print STDERR "status $?, errno $errno, $error, close: ", close(STDOUT) ? 'true' : $! + 0, "\n";
+END
+    skip 'there is no /dev/full', 12 if !-c '/dev/full';
+    my $run = sub {
+        my ($how, $what, $stdout) = @_;
+        my $pid = fork // die $!;
+        if (!$pid) {
+            open STDERR, '>', "$dir/said" or die;
+            # by its number: perl opens STDOUT anew
+            my $fd = POSIX::open($stdout, POSIX::O_WRONLY()) // die;
+            POSIX::dup2($fd, 1);
+            { exec $^X, (map { "-I$_" } @INC), '-e', $program, $how, $what }
+            POSIX::_exit(99);
+        }
+        waitpid $pid, 0;
+        return "$? " . slurp("$dir/said");
+    };
+    for my $what ('nothing', 'print', 'print, exit', 'print, flush') {
+        my $fork = $run->('fork', $what, '/dev/full');
+        # a child that returns has 255 in the place of perl's 1: THE CHILD, "Output"
+        $fork =~ s/status 256,/status 65280,/;
+        like $fork, qr/errno 5, error, close: 28/, "fork with a full disk: $what" if $what eq 'nothing';
+        is $run->($_, $what, '/dev/full'), $fork, "$_ with a full disk, as fork: $what" for qw(clone vfork), $well{'spawn code'} =~ /^exit/ ? 'spawn' : ();
+    }
+}
+
+# ---- a pipe that nobody reads ----
+
+{
+    my $program = <<'END';
+        use strict; use warnings; use Linux::Clone; use POSIX ();
+        my ($how, $handled, $mark) = @ARGV;
+        pipe my $read, my $write or die;
+        open STDOUT, '>&', $write or die;
+        close $read; close $write;
+        $SIG{PIPE} = $handled eq 'IGNORE' ? 'IGNORE' : sub { syswrite STDERR, "PIPE in " . ($$ == $main::parent ? 'parent' : 'child') . "\n" } if $handled;
+        our $parent = $$;
+        my $code = sub { open my $fh, '>', $mark or die; print 'child'; return 0 };
+        print 'parent';
+        my $pid;
+        if ($how eq 'fork') { $pid = fork // die; if (!$pid) { $code->(); exit 0 } }
+        elsif ($how eq 'spawn') { my $child = Linux::Clone::spawn(code => $code) or die $Linux::Clone::error; $pid = $child->pid }
+        else { $pid = Linux::Clone::clone($code, 0, POSIX::SIGCHLD() | ($how eq 'vfork' ? Linux::Clone::VM() | Linux::Clone::VFORK() : 0)) }
+        waitpid $pid, 0;
+        print STDERR "status $?\n";
+        $SIG{PIPE} = 'IGNORE';
+        close STDOUT;
+END
+    for my $handled ('', 1, 'IGNORE') {
+        my $fork;
+        for my $how (qw(fork clone vfork), $well{'spawn code'} =~ /^exit/ ? 'spawn' : ()) {
+            unlink "$dir/born";
+            my ($output, $status) = perl_output($program, $how, $handled, "$dir/born");
+            my $said = "$output$status, " . (-e "$dir/born" ? 'a child' : 'no child');
+            # perl's exit status for what could not be written, and what may come in any order
+            $said =~ s/status 256\n/status 65280\n/;
+            $said =~ s/Unable to flush stdout: Broken pipe\n?/*/;
+            $said = '*' . $said =~ s/\*//r if $said =~ /\*/;
+            if ($how eq 'fork') {
+                $fork = $said;
+                is $said, '13, no child', 'fork flushes first: SIGPIPE' if !$handled;
+                next;
+            }
+            my $expected = $fork;
+            # perl's exit gives up the handlers before it flushes, so that the forked child is killed
+            $expected = "*PIPE in parent\nstatus 65280\n0, a child" if $handled eq '1';
+            # what shares memory has no handlers
+            $expected = "*PIPE in parent\nstatus 13\n0, a child" if $handled eq '1' && $how eq 'vfork';
+            is $said, $expected, "$how writes to nobody, SIGPIPE " . ($handled eq 'IGNORE' ? 'is ignored' : $handled ? 'has a handler' : 'is as it was');
+        }
+    }
+}
+
+# ---- SIGCHLD is ignored ----
+
+{
+    # The kernel reaps: wait says ECHILD when there are no children any more.
+    my @lines = apart(sub {
+        $SIG{CHLD} = 'IGNORE';
+        my $before = state();
+        my @lines;
+        for my $name (@usable) {
+            my $child = $FaultTest::starts{$name}->();
+            push @lines, "$name: refused $!" if !defined $child || !ref $child && $child == -1;
+            if (ref $child) {
+                my $pid = $child->wait;
+                # Linux 6.15 remembers the status
+                my $said = $pid == -1 ? "errno @{[ $! + 0 ]}" : $? == 0 || $? == 7 << 8 ? 'its status' : "status $?";
+                my $again = $child->wait;
+                push @lines, "$name: $said, again: " . ($again == $pid ? 'the same' : $again) . ', running: ' . ($child->running ? 'yes' : 'no');
+            }
+            else { push @lines, "$name: " . waitpid($child, 0) . ' errno ' . ($! + 0) }
+        }
+        my $pidfd;
+        my $pid = Linux::Clone::clone3(sub { 7 }, { pidfd => \$pidfd });
+        if ($pid != -1) {
+            my @found = Linux::Clone::waitid(Linux::Clone::P_PIDFD(), $pidfd, Linux::Clone::WEXITED());
+            push @lines, 'waitid: ' . (@found ? "@found" : 'errno ' . ($! + 0));
+            POSIX::close($pidfd);
+        }
+        return @lines, state() eq $before ? 'same' : state();
+    });
+    my $kernel = join '.', (split /[.-]/, (POSIX::uname())[2])[0, 1];
+    my $echild = ECHILD;
+    is pop @lines, 'same', 'SIGCHLD ignored: nothing is left';
+    is join("\n", grep { !/^(?:clone.*: -1 errno $echild|spawn .*: (?:errno $echild|its status), again: the same, running: no|waitid: errno $echild)\z/ } @lines), '', 'no child can be waited for, and each has ended when that is said';
+    # a step that is refused: the child is gone
+    my @refused = apart(sub {
+        $SIG{CHLD} = 'IGNORE';
+        my $before = state();
+        my @lines = map { my $child = Linux::Clone::spawn(@$_); $child ? 'a child' : $! + 0 } [ exec => ['/no/such'] ], [ exec => ['/no/such'], uid_map => 'root', gid_map => 'root' ], [ exec => ['true'], cwd => '/no/such' ];
+        return "@lines", state() eq $before ? 'same' : state();
+    });
+    SKIP: {
+        skip 'spawn or its maps are refused', 1 if $well{'spawn exec, maps'} !~ /^exit/;
+        is_deeply \@refused, [ '2 2 2', 'same' ], 'what is refused is refused as ever';
+    }
+}
+
+is wait, -1, 'no child is left';
+done_testing;

@@ -1,0 +1,196 @@
+package FaultTest;
+
+# What the tests of faults share: the ways to start a child, what they must not change, and
+# processes that live under a fault.
+
+use strict;
+use warnings;
+
+use CloneTest ();
+use Config;
+use Exporter 'import';
+use Linux::Clone ();
+use Linux::Clone::Child ();
+use POSIX ();
+
+our @EXPORT = qw(%starts @starts start state apart nr rlimit seccomp unprivileged);
+
+my $sigchld = POSIX::SIGCHLD();
+my $vfork = Linux::Clone::VM() | Linux::Clone::VFORK();
+my @true = grep { -x } '/bin/true', '/usr/bin/true';
+sub true { return $true[0] }
+
+# The maps of a user namespace, by whom may write them: root's parent does, a user's child does.
+my @maps = (uid_map => 'root', gid_map => 'root');
+
+# Each starts a child that exits with 7, a program with 0: its process id, or the object.
+our %starts = (
+    'clone'            => sub { Linux::Clone::clone(sub { 7 }, 0, $sigchld) },
+    'clone VM|VFORK'   => sub { Linux::Clone::clone(sub { 7 }, 0, $sigchld | $vfork) },
+    'clone PIDFD'      => sub { my $pid = Linux::Clone::clone(sub { 7 }, 0, $sigchld | Linux::Clone::PIDFD(), my $fd); POSIX::close($fd) if defined $fd; $pid },
+    'clone3'           => sub { Linux::Clone::clone3(sub { 7 }, {}) },
+    'clone3 VM|VFORK'  => sub { Linux::Clone::clone3(sub { 7 }, { flags => $vfork }) },
+    'spawn code'       => sub { Linux::Clone::spawn(code => sub { 7 }) },
+    'spawn exec'       => sub { Linux::Clone::spawn(exec => [ $true[0] ]) },
+    'spawn code, maps' => sub { Linux::Clone::spawn(code => sub { 7 }, @maps) },
+    'spawn exec, maps' => sub { Linux::Clone::spawn(exec => [ $true[0] ], @maps) },
+);
+our @starts = sort keys %starts;
+
+# Starts one of them and waits for its end: "exit 7", "signal 9", or "errno N", for spawn with its
+# message; and "changed" with what of $@ and $? is not as before.
+sub start {
+    my ($name) = @_;
+    my $child;
+    my @changed;
+    {
+        local ($@, $?) = ("as before\n", 42 << 8);
+        $! = 0;
+        $Linux::Clone::error = undef;
+        $child = $starts{$name}->();
+        my $errno = $! + 0;
+        push @changed, '$@' if $@ ne "as before\n";
+        push @changed, '$?' if $? != 42 << 8;
+        if (!defined $child || !ref $child && $child == -1) {
+            push @changed, 'undef' if defined $child && $name =~ /spawn/;
+            return join ' ', "errno $errno", (defined $Linux::Clone::error ? $Linux::Clone::error : ()), map { "changed $_" } @changed;
+        }
+        push @changed, '$!' if $errno;
+    }
+    if (ref $child) { $child->wait == $child->pid or return 'lost: ' . ($! + 0) }
+    else            { waitpid($child, 0) == $child or return 'lost: ' . ($! + 0) }
+    return join ' ', CloneTest::ended(), map { "changed $_" } @changed;
+}
+
+# A file's text, without a handle: perl does not close a descriptor that it takes for STDIN's.
+sub text {
+    my ($file) = @_;
+    my $fd = POSIX::open($file, POSIX::O_RDONLY()) // return;
+    my $text = '';
+    while (POSIX::read($fd, my $part, 65536) > 0) { $text .= $part }
+    POSIX::close($fd);
+    return $text;
+}
+
+# What a call must leave as it was: descriptors, stacks, children, the signal mask.
+sub state {
+    opendir my $dir, '/proc/self/fd' or return 'no /proc/self/fd: ' . ($! + 0);
+    my $own = fileno $dir;
+    my @fds = sort { $a <=> $b } grep { /^\d/ && $_ != $own } readdir $dir;
+    closedir $dir;
+    # a page without access below a stack
+    my $stacks = () = text('/proc/self/maps') =~ /^\w+-(\w+) ---p .*\n\1-\w+ rw-p /mg;
+    my ($mask) = text('/proc/self/status') =~ /^SigBlk:\s+(\w+)/m;
+    # not in every kernel
+    my $children = text("/proc/self/task/$$/children");
+    $children = defined $children ? () = split ' ', $children : CloneTest::children();
+    return "descriptors @fds, stacks $stacks, children $children, mask $mask";
+}
+
+# Runs the code in a process of its own (by fork) and returns the lines that it returns, or tells
+# how that process ended.
+sub apart {
+    my ($code) = @_;
+    pipe my $read, my $write or die "pipe: $!";
+    my $pid = fork;
+    die "fork: $!" if !defined $pid;
+    if (!$pid) {
+        alarm 60;
+        close $read;
+        my @lines = eval { $code->() };
+        push @lines, "died: $@" if $@ ne '';
+        # without a buffer: what it shall not lack memory or descriptors for
+        my $text = join "\n", @lines;
+        while (length $text) { substr $text, 0, syswrite($write, $text) // last, '' }
+        POSIX::_exit(0);
+    }
+    close $write;
+    my @lines = <$read>;
+    chomp @lines;
+    waitpid $pid, 0;
+    push @lines, 'it ended with ' . CloneTest::ended() if $?;
+    return @lines;
+}
+
+# ---- system calls that perl has no function for ----
+
+my %numbers = (
+    # [ x86-64, those that have the generic table ]
+    clone             => [ 56,  220 ],
+    clone3            => [ 435, 435 ],
+    unshare           => [ 272, 97 ],
+    setns             => [ 308, 268 ],
+    pidfd_open        => [ 434, 434 ],
+    pidfd_send_signal => [ 424, 424 ],
+    waitid            => [ 247, 95 ],
+    kcmp              => [ 312, 272 ],
+    pivot_root        => [ 155, 41 ],
+    ioctl             => [ 16,  29 ],
+    socketpair        => [ 53,  199 ],
+    mmap              => [ 9,   222 ],
+    prctl             => [ 157, 167 ],
+    seccomp           => [ 317, 277 ],
+    prlimit64         => [ 302, 261 ],
+    ptrace            => [ 101, 117 ],
+    wait4             => [ 61,  260 ],
+    capget            => [ 125, 90 ],
+    capset            => [ 126, 91 ],
+    rt_sigqueueinfo   => [ 129, 138 ],
+    mount             => [ 165, 40 ],
+);
+my $column = $Config{archname} =~ /^x86_64/ && $Config{ptrsize} == 8 ? 0 : $Config{archname} =~ /^aarch64/ ? 1 : undef;
+
+# The number of a system call, or undef on an architecture that these tests do not know.
+sub nr {
+    my ($name) = @_;
+    my $numbers = $numbers{$name} or die "no number for $name";
+    return defined $column ? $numbers->[$column] : undef;
+}
+
+my %resources = (AS => 9, NPROC => 6, NOFILE => 7, SIGPENDING => 11, STACK => 3, FSIZE => 1);
+
+# Sets a soft limit of this process and returns the one before; undef leaves it.
+sub rlimit {
+    my ($resource, $soft) = @_;
+    my $number = $resources{$resource} // die $resource;
+    my $old = pack 'QQ', 0, 0;
+    syscall(nr('prlimit64'), 0, $number, 0, $old) == 0 or die "prlimit64: $!";
+    my ($before, $hard) = unpack 'QQ', $old;
+    if (defined $soft) {
+        $soft = $hard if $soft > $hard;
+        my $new = pack 'QQ', $soft, $hard;
+        syscall(nr('prlimit64'), 0, $number, $new, 0) == 0 or die "prlimit64: $!";
+    }
+    return $before;
+}
+
+# From here on these system calls of this process fail: name => errno. Returns 1, or undef with $!
+# if the kernel refuses filters.
+sub seccomp {
+    my (%errors) = @_;
+    # BPF_LD|BPF_W|BPF_ABS of the number; for each BPF_JMP|BPF_JEQ, BPF_RET
+    my @filter = ([ 0x20, 0, 0, 0 ]);
+    for my $name (sort keys %errors) {
+        push @filter, [ 0x15, 0, 1, nr($name) ], [ 0x06, 0, 0, 0x00050000 | $errors{$name} ];
+    }
+    push @filter, [ 0x06, 0, 0, 0x7fff0000 ];
+    my $filter = join '', map { pack 'S C C L', @$_ } @filter;
+    my $program = pack 'S x![P] P', scalar @filter, $filter;
+    syscall(nr('prctl'), 38, 1, 0, 0, 0) == 0 or return;    # PR_SET_NO_NEW_PRIVS
+    syscall(nr('seccomp'), 1, 0, $program) == 0 or return;
+    return 1;
+}
+
+# This process becomes a user without rights, for good, that may look into its /proc/self.
+sub unprivileged {
+    return 1 if $> != 0;
+    local $!;
+    $) = '65534 65534';
+    POSIX::setgid(65534);
+    POSIX::setuid(65534);
+    die "it is still root" if $> == 0;
+    syscall(nr('prctl'), 4, 1, 0, 0, 0);    # PR_SET_DUMPABLE
+    return 1;
+}
+
+1;

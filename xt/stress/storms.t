@@ -1,0 +1,14 @@
+# As t/73-storms.t, with ten thousand signals in each storm.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../../t/lib";
+use Test::More;
+use CloneTest ();
+use StormTest;
+
+my $stress = $ENV{STRESS} || 1;
+alarm 300 + 1500 * $stress;
+storm_test(int(10_000 * $stress) || 1, sub { diag @_ });
+is wait, -1, 'no child is left';
+done_testing;
