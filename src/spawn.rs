@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use libc::{c_int, c_void, pid_t};
 use perlxs::{Call, Code, Perl, Scalar};
 
-use crate::args::{CloneRequest, SignalRequest, SystemCall};
+use crate::args::{CloneRequest, SystemCall};
 use crate::child::{self, Started, clone_on};
 use crate::error;
 use crate::flags::CloneFlags;
@@ -235,12 +235,10 @@ impl Child {
         let name = CString::new(format!("/proc/{}", self.pid)).unwrap_or_default();
         let directory = ProcDirectory::open(&name)?;
         // whose id it still is was there when that was opened, too
-        sys::pidfd_send_signal(SignalRequest {
-            pidfd: self.pidfd.as_raw_fd(),
-            signal: 0,
-            flags: 0,
-        })?;
-        Ok(directory)
+        match sys::keeps_its_id(self.pidfd.as_raw_fd()) {
+            true => Ok(directory),
+            false => Err(error::Error::Errno(libc::ESRCH)),
+        }
     }
 }
 

@@ -34,8 +34,8 @@ pub(crate) use setup::{
     set_signal_mask, set_user,
 };
 pub(crate) use wait::{
-    is_running, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal, reap,
-    reap_by_pidfd, status_of, thread_is_gone, waitid,
+    is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal,
+    reap, reap_by_pidfd, status_of, thread_is_gone, waitid,
 };
 
 use crate::error::Error;

@@ -144,12 +144,16 @@ pub(crate) fn kill_and_reap(pidfd: c_int, pid: pid_t) {
         signal: libc::SIGKILL,
         flags: 0,
     });
-    // while it is not reaped the id is its own
-    if killed.is_err() && wait_by_pidfd(pidfd, libc::WNOHANG | libc::WNOWAIT) == 0 {
+    if killed.is_err() && keeps_its_id(pidfd) {
         // SAFETY: touches no memory.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
     reap_by_pidfd(pidfd);
+}
+
+/// Whether a child is not reaped yet, so that no other process can have its id.
+pub(crate) fn keeps_its_id(pidfd: c_int) -> bool {
+    wait_by_pidfd(pidfd, libc::WNOHANG | libc::WNOWAIT) == 0
 }
 
 /// Kills a child and reaps it, where there are no pidfds.
