@@ -108,7 +108,7 @@ pub(crate) fn waitid(call: &Call<'_>, request: WaitRequest) -> Result<Waited, Er
 /// is not waited for.
 pub(crate) fn thread_is_gone(tid: pid_t) {
     let begin = Instant::now();
-    // SAFETY: signal 0 is none (tgkill(2)); sched_yield has no arguments.
+    // SAFETY: signal 0 is none, it asks whether there is a thread; sched_yield has no arguments.
     unsafe {
         while libc::syscall(libc::SYS_tgkill, getpid(), tid, 0) == 0
             && begin.elapsed() < Duration::from_secs(1)
