@@ -220,6 +220,8 @@ sub real {
     local ($!, $@);
     my %real;
     my $status = slurp('/proc/self/status');
+    # one that comes while this is read is delivered when the call returns
+    $status = slurp('/proc/self/status') if $status =~ /^(?:SigPnd|ShdPnd):\s*0*[1-9a-f]/m;
     for ([ blocked => 'SigBlk' ], [ ignored => 'SigIgn' ], [ caught => 'SigCgt' ]) {
         my ($name, $line) = @$_;
         $real{$name} = signals_of($status =~ /^$line:\s*(\S+)/m);
