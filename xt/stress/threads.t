@@ -185,7 +185,6 @@ sub noise {
     open my $fh, '<', '/proc/self/stat' or die $!;
     my $line = <$fh>;
     require Socket;
-    require File::Glob;
     return;
 }
 
