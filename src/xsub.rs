@@ -199,7 +199,7 @@ pub(crate) fn spawn(call: &Call<'_>) -> Result<Value> {
             Ok(child.into())
         }
         Err(spawn::Error::Refused(refusal)) => {
-            let error = call.perl().variable(c"Linux::Clone::error");
+            let error = call.perl().variable(c"Linux::Clone::error")?;
             error.set(refusal.message)?;
             sys::set_errno(refusal.errno);
             Ok(Value::Undef)

@@ -33,6 +33,19 @@
 
 /* ---- containment ---- */
 
+/* For what throws only for want of memory. Perl exits then, by a longjmp, which must not cross the
+ * Rust frames above: the process ends here, as it does when Rust is out of memory. */
+#define ALLOCATING(...)                                                                            \
+    STMT_START {                                                                                   \
+        int out_of_memory;                                                                         \
+        dJMPENV;                                                                                   \
+        JMPENV_PUSH(out_of_memory);                                                                \
+        if (out_of_memory)                                                                         \
+            abort();                                                                               \
+        __VA_ARGS__;                                                                               \
+        JMPENV_POP;                                                                                \
+    } STMT_END
+
 typedef void (*guarded)(pTHX_ void *);
 
 struct guard {
@@ -67,7 +80,8 @@ static __thread const sigset_t *S_mask;
  * A die is a longjmp to the innermost eval, so fn needs an eval of its own around it;
  * call_sv makes one, around a sub: hence the throwaway XSUB. `done`, not $@, tells
  * whether fn died: an exception may be an object that is false. An exit is a longjmp
- * to the innermost jump frame, with all of perl's stacks unwound. $@ stays the caller's.
+ * to the innermost jump frame, with all of perl's stacks unwound. `last` and `goto` would leave
+ * for a loop of the caller's, if it were on the same of perl's stacks. $@ stays the caller's.
  * Perl code runs with the caller's signal mask: what is thrown by a handler is caught too. Its
  * statements, and the end of call_sv itself in newer perls, forget that something tainted was
  * read; this does not. */
@@ -88,6 +102,7 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
     JMPENV_PUSH(ret);
     if (ret == 0) {
         CV *cv;
+        dSP;
 
         ENTER;
         SAVETMPS;
@@ -95,6 +110,7 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
         cv = newXS(NULL, S_guard_xsub, "perlxs");
         CvXSUBANY(cv).any_ptr = &g;
         SAVEFREESV((SV *)cv);
+        PUSHSTACKi(PERLSI_UNKNOWN);
         PUSHMARK(PL_stack_sp);
         if (mask) {
             S_mask = NULL;
@@ -103,6 +119,7 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
         call_sv((SV *)cv, G_VOID | G_DISCARD | G_EVAL | G_NODEBUG);
         if (mask)
             sigprocmask(SIG_SETMASK, &blocked, NULL);
+        POPSTACK;
         if (!g.done)
             *error = newSVsv(ERRSV);
         FREETMPS;
@@ -119,6 +136,45 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
         return PERLXS_EXIT;
     }
     return g.done ? PERLXS_OK : PERLXS_DIED;
+}
+
+/* Whether to give up a reference runs nothing: it is not the last to what may have a destructor. */
+PERL_STATIC_INLINE int S_is_plain_dec(SV *sv)
+{
+    return SvREFCNT(sv) > 1
+           || ((SvTYPE(sv) < SVt_PVMG
+                || (SvTYPE(sv) == SVt_PVMG && !SvOBJECT(sv) && !SvMAGIC(sv)))
+               && (!SvROK(sv) || SvREFCNT(SvRV(sv)) > 1));
+}
+
+/* Gives up a reference and runs nothing: perl frees it, if need be, with its temporaries. */
+PERL_STATIC_INLINE void S_dec_later(pTHX_ SV *sv)
+{
+    if (S_is_plain_dec(sv))
+        SvREFCNT_dec_NN(sv);
+    else
+        ALLOCATING(sv_2mortal(sv));
+}
+
+static void S_dec(pTHX_ void *sv)
+{
+    SvREFCNT_dec_NN((SV *)sv);
+}
+
+/* Gives up a reference; `sv` may be NULL. What a destructor throws cannot be told to a Rust drop: a
+ * die is lost, as perl loses it; an exit is passed on by S_entry. While perl is leaving no
+ * destructor may run: it does that with its own temporaries, as soon as it has left. */
+static void S_drop(pTHX_ SV *sv)
+{
+    while (sv) {
+        SV *error = NULL;
+
+        if (S_leaving || S_is_plain_dec(sv))
+            S_dec_later(aTHX_ sv);
+        else
+            S_guard(aTHX_ S_dec, sv, &error);
+        sv = error; /* it may be an object too */
+    }
 }
 
 /* Passes on what S_leaving was. The stacks above the guard are unwound by now; exit unwinds the
@@ -150,12 +206,14 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
     if (call->held)
         return;
     TAINT_NOT; /* as a sub's first statement: the caller's expression may have read anything */
-    Newxc(held, sizeof *held + call->nargs * sizeof(SV *), char, struct perlxs_held);
+    ALLOCATING(Newxc(held, sizeof *held + call->nargs * sizeof(SV *), char, struct perlxs_held));
     /* perl's stack holds no references: what a magical argument runs could free another. One that
      * its caller has freed while it stood in @_ is undef, as it is there. */
-    for (i = 0; i < call->nargs; i++)
-        held->args[i] =
-            SvIS_FREED(call->args[i]) ? newSV(0) : SvREFCNT_inc_simple_NN(call->args[i]);
+    for (i = 0; i < call->nargs; i++) {
+        SV *const sv = call->args[i];
+
+        held->args[i] = SvREFCNT_inc_simple_NN(SvIS_FREED(sv) ? &PL_sv_undef : sv);
+    }
     held->outer = S_mask;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &held->mask);
@@ -178,21 +236,23 @@ int perlxs_call_context(perlxs_interp *interp)
     }
 }
 
-/* Undoes perlxs_call_hold. Returns how perl is leaving, or 0. */
+/* Undoes perlxs_call_hold. Returns how perl is leaving, or 0. The signal mask comes last: a handler
+ * that waits for it may throw. */
 static int S_release(pTHX_ perlxs_call *call)
 {
     struct perlxs_held *const held = call->held;
+    const sigset_t mask = held->mask;
     const int leaving = S_leaving;
     const int err = errno;
     size_t i;
 
     S_leaving = 0;
     S_mask = held->outer;
-    sigprocmask(SIG_SETMASK, &held->mask, NULL);
     for (i = 0; i < call->nargs; i++)
-        SvREFCNT_dec_NN(held->args[i]);
+        S_dec_later(aTHX_ held->args[i]);
     Safefree(held);
     errno = err;
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     return leaving;
 }
 
@@ -224,6 +284,12 @@ static XSPROTO(S_entry)
     if (!x->quick)
         perlxs_call_hold((perlxs_interp *)THIS_PERL, &call);
     status = x->body((perlxs_interp *)THIS_PERL, x, &call);
+    /* what comes now may throw */
+    if (UNLIKELY(status == PERLXS_DIED))
+        sv_2mortal(call.error);
+    else if (status == PERLXS_OK
+             && (call.returns == PERLXS_RETURN_SV || call.returns == PERLXS_RETURN_LIST))
+        sv_2mortal(call.sv);
     if (call.held) {
         const int leaving = S_release(aTHX_ &call);
 
@@ -231,16 +297,16 @@ static XSPROTO(S_entry)
             S_leave(aTHX_ leaving);
     }
     if (UNLIKELY(status == PERLXS_DIED))
-        croak_sv(sv_2mortal(call.error));
+        croak_sv(call.error);
 
     SPAGAIN;
     SP -= items;
     if (items == 0)
         EXTEND(SP, 1);
     if (call.returns == PERLXS_RETURN_SV)
-        PUSHs(sv_2mortal(call.sv));
+        PUSHs(call.sv);
     else if (call.returns == PERLXS_RETURN_LIST) {
-        AV *const list = (AV *)sv_2mortal(call.sv);
+        AV *const list = (AV *)call.sv;
         const SSize_t count = av_len(list) + 1;
         SSize_t i;
 
@@ -263,7 +329,7 @@ static XSPROTO(S_entry)
 
 struct boot {
     CV *cv;
-    I32 ax;
+    SV *const *args;
     I32 items;
     const perlxs_module *module;
 };
@@ -276,6 +342,8 @@ static void S_boot(pTHX_ void *arg)
     const STRLEN version_len = strlen(m->version);
     HV *stash;
     size_t i;
+    I32 n;
+    dSP;
 #ifdef MULTIPLICITY
     const U32 key = HS_KEYp(sizeof(PerlInterpreter), TRUE, FALSE, FALSE,
                             sizeof("v" PERL_API_VERSION_STRING) - 1, version_len);
@@ -285,8 +353,14 @@ static void S_boot(pTHX_ void *arg)
 #endif
 
     PERL_UNUSED_VAR(cv);
-    Perl_xs_handshake(key, HS_CXT, m->package, b->items, b->ax, "v" PERL_API_VERSION_STRING,
-                      m->version);
+    /* it looks for the arguments on the stack */
+    EXTEND(SP, b->items);
+    for (n = 0; n < b->items; n++)
+        PUSHs(b->args[n]);
+    PUTBACK;
+    Perl_xs_handshake(key, HS_CXT, m->package, b->items, (I32)(SP - PL_stack_base) - b->items + 1,
+                      "v" PERL_API_VERSION_STRING, m->version);
+    PL_stack_sp -= b->items;
     for (i = 0; i < m->nxsubs; i++) {
         const perlxs_xsub *const x = m->xsubs[i];
         CV *const xsub = newXS_flags(x->name, S_entry, m->package, x->prototype, 0);
@@ -329,27 +403,31 @@ void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
     dINTERP;
     dXSARGS;
     struct boot b;
-    SV *error;
+    SV *error = NULL;
     int status;
     size_t i;
 
     b.cv = cv;
-    b.ax = ax;
+    b.args = &ST(0);
     b.items = items;
     b.module = m;
     status = S_guard(aTHX_ S_boot, &b, &error);
     for (i = 0; status != PERLXS_OK && i < m->nconstants; i++)
-        SvREFCNT_dec(m->constants[i].sv);
-    /* The caller is a Rust frame. pp_entersub leaves the scope it made for this XSUB
-     * when that frame is gone: then it is thrown. */
-    if (status == PERLXS_DIED)
-        SAVEDESTRUCTOR_X(S_throw, error);
-    else if (status == PERLXS_EXIT)
-        SAVEDESTRUCTOR_X(S_leave_boot, NULL);
-    if (items == 0) {
-        SPAGAIN;
-        EXTEND(SP, 1);
+        S_drop(aTHX_ m->constants[i].sv);
+    /* The caller is a Rust frame. pp_entersub leaves the scope it made for this XSUB when that
+     * frame is gone: then it is thrown. */
+    if (status == PERLXS_EXIT) {
+        S_drop(aTHX_ error);
+        /* the savestack is unwound further than that scope knows; a value would be put on
+         * what is the stack now */
+        PL_scopestack[PL_scopestack_ix - 1] = PL_savestack_ix;
+        ALLOCATING(SPAGAIN; EXTEND(SP, ax + 1); SAVEDESTRUCTOR_X(S_leave_boot, NULL));
+        return;
     }
+    if (status == PERLXS_DIED)
+        ALLOCATING(SAVEDESTRUCTOR_X(S_throw, error));
+    if (items == 0)
+        ALLOCATING(SPAGAIN; EXTEND(SP, 1));
     XSRETURN_YES;
 }
 
@@ -358,37 +436,55 @@ void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
 SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int utf8)
 {
     dINTERP;
-    return newSVpvn_flags(p, len, utf8 ? SVf_UTF8 : 0);
+    SV *sv;
+
+    ALLOCATING(sv = newSVpvn_flags(p, len, utf8 ? SVf_UTF8 : 0));
+    return sv;
 }
 
 SV *perlxs_sv_new_int(perlxs_interp *interp, int64_t value)
 {
     dINTERP;
-    return newSViv((IV)value);
+    SV *sv;
+
+    ALLOCATING(sv = newSViv((IV)value));
+    return sv;
 }
 
 SV *perlxs_sv_new_uint(perlxs_interp *interp, uint64_t value)
 {
     dINTERP;
-    return newSVuv((UV)value);
+    SV *sv;
+
+    ALLOCATING(sv = newSVuv((UV)value));
+    return sv;
 }
 
 SV *perlxs_sv_new_num(perlxs_interp *interp, double value)
 {
     dINTERP;
-    return newSVnv(value);
+    SV *sv;
+
+    ALLOCATING(sv = newSVnv(value));
+    return sv;
 }
 
 SV *perlxs_sv_new_bool(perlxs_interp *interp, int value)
 {
     dINTERP;
-    return newSVsv(boolSV(value));
+    SV *sv;
+
+    ALLOCATING(sv = newSVsv(boolSV(value)));
+    return sv;
 }
 
 SV *perlxs_sv_new_undef(perlxs_interp *interp)
 {
     dINTERP;
-    return newSV(0);
+    SV *sv;
+
+    ALLOCATING(sv = newSV(0));
+    return sv;
 }
 
 SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv)
@@ -397,39 +493,25 @@ SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv)
     return SvREFCNT_inc_simple_NN(sv);
 }
 
-static void S_dec(pTHX_ void *sv)
-{
-    SvREFCNT_dec_NN((SV *)sv);
-}
-
-/* What a destructor throws cannot be told to a Rust drop: a die is lost, as perl loses it;
- * an exit is passed on by S_entry. While perl is leaving no destructor may run: it does that with
- * its own temporaries, as soon as it has left. */
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
-    if (SvREFCNT(sv) > 1 || !(SvROK(sv) || SvTYPE(sv) >= SVt_PVMG))
-        SvREFCNT_dec_NN(sv);
-    else if (S_leaving)
-        sv_2mortal(sv);
-    else {
-        SV *error;
-
-        if (S_guard(aTHX_ S_dec, sv, &error) == PERLXS_DIED)
-            SvREFCNT_dec(error);
-    }
+    S_drop(aTHX_ sv);
 }
 
 SV *perlxs_list_new(perlxs_interp *interp)
 {
     dINTERP;
-    return (SV *)newAV();
+    SV *sv;
+
+    ALLOCATING(sv = (SV *)newAV());
+    return sv;
 }
 
 void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned)
 {
     dINTERP;
-    av_push((AV *)list, owned);
+    ALLOCATING(av_push((AV *)list, owned));
 }
 
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
@@ -442,6 +524,22 @@ size_t perlxs_sv_count(perlxs_interp *interp)
 {
     dINTERP;
     return (size_t)PL_sv_count;
+}
+
+void perlxs_depths(perlxs_interp *interp, size_t *out)
+{
+    dINTERP;
+    const PERL_SI *si;
+
+    out[0] = 0;
+    for (si = PL_curstackinfo; si->si_prev; si = si->si_prev)
+        out[0]++;
+    out[1] = (size_t)(cxstack_ix + 1);
+    out[2] = (size_t)(PL_stack_sp - PL_stack_base);
+    out[3] = (size_t)(PL_markstack_ptr - PL_markstack);
+    out[4] = (size_t)PL_scopestack_ix;
+    out[5] = (size_t)PL_savestack_ix;
+    out[6] = (size_t)(PL_tmps_ix + 1);
 }
 
 struct assignable {
@@ -594,9 +692,12 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **err
     /* Nothing to run; but where there is no memory for a copy perl exits, and a large one may lack
      * it. */
     if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv) && SvCUR(sv) < 65536) {
-        SV *const copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
+        SV *copy;
+        int formed;
 
-        if (S_form(aTHX_ copy, form)) {
+        ALLOCATING(copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
+                   formed = S_form(aTHX_ copy, form));
+        if (formed) {
             *out = copy;
             return PERLXS_OK;
         }
@@ -636,10 +737,26 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     return S_guard(aTHX_ S_set, &s, error);
 }
 
-SV *perlxs_variable(perlxs_interp *interp, const char *name)
+struct variable {
+    const char *name;
+    SV **out;
+};
+
+/* Some names die (`$*` and `$#`, since perl 5.30), or warn. */
+static void S_variable(pTHX_ void *arg)
+{
+    const struct variable *const v = (const struct variable *)arg;
+    *v->out = SvREFCNT_inc_simple_NN(get_sv(v->name, GV_ADDMULTI));
+}
+
+int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **error)
 {
     dINTERP;
-    return SvREFCNT_inc_simple_NN(get_sv(name, GV_ADDMULTI));
+    struct variable v;
+
+    v.name = name;
+    v.out = out;
+    return S_guard(aTHX_ S_variable, &v, error);
 }
 
 struct name {
@@ -781,7 +898,6 @@ static int S_handle_fileno(pTHX_ IO *io)
         int fd;
         dSP;
 
-        PUSHSTACKi(PERLSI_MAGIC); /* where `last` finds no loop */
         ENTER;
         SAVETMPS;
         PUSHMARK(SP);
@@ -795,7 +911,6 @@ static int S_handle_fileno(pTHX_ IO *io)
         fd = SvOK(result) ? (int)SvIV_nomg(result) : -1;
         FREETMPS;
         LEAVE;
-        POPSTACK;
         return fd;
     }
     if (IoDIRP(io))
@@ -905,12 +1020,12 @@ SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
     struct describe d;
-    SV *error;
+    SV *error = NULL;
 
     d.sv = sv;
-    d.text = newSVpvs("a value");
-    if (S_guard(aTHX_ S_describe, &d, &error) == PERLXS_DIED)
-        SvREFCNT_dec(error);
+    ALLOCATING(d.text = newSVpvs("a value"));
+    S_guard(aTHX_ S_describe, &d, &error);
+    S_drop(aTHX_ error);
     return d.text;
 }
 
@@ -975,7 +1090,6 @@ struct code_call {
     SV **out;
 };
 
-/* On a stack of its own: there `last` and `goto` find nothing of the caller's. */
 static void S_code_call(pTHX_ void *arg)
 {
     struct code_call *const c = (struct code_call *)arg;
@@ -983,7 +1097,6 @@ static void S_code_call(pTHX_ void *arg)
     size_t i;
     dSP;
 
-    PUSHSTACKi(PERLSI_UNKNOWN);
     ENTER;
     SAVETMPS;
     PUSHMARK(SP);
@@ -1011,7 +1124,6 @@ static void S_code_call(pTHX_ void *arg)
     }
     FREETMPS;
     LEAVE;
-    POPSTACK;
 }
 
 int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, size_t nargs,
@@ -1033,25 +1145,33 @@ int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, 
 SV *perlxs_ref_new(perlxs_interp *interp, SV *referent)
 {
     dINTERP;
-    return newRV_inc(referent);
+    SV *sv;
+
+    ALLOCATING(sv = newRV_inc(referent));
+    return sv;
 }
 
 SV *perlxs_hash_new(perlxs_interp *interp)
 {
     dINTERP;
-    return (SV *)newHV();
+    SV *sv;
+
+    ALLOCATING(sv = (SV *)newHV());
+    return sv;
 }
 
 void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, SV *owned)
 {
     dINTERP;
-    SV *const key = newSVpvn_flags(p, len, SVf_UTF8);
-    HE *const entry = hv_fetch_ent((HV *)hv, key, 1, 0);
-    SV *const old = HeVAL(entry);
+    SV *old;
 
-    HeVAL(entry) = owned;
-    SvREFCNT_dec_NN(key);
-    perlxs_sv_dec(interp, old);
+    ALLOCATING(SV *const key = newSVpvn_flags(p, len, SVf_UTF8);
+               HE *const entry = hv_fetch_ent((HV *)hv, key, 1, 0);
+
+               old = HeVAL(entry);
+               HeVAL(entry) = owned;
+               SvREFCNT_dec_NN(key));
+    S_drop(aTHX_ old);
 }
 
 struct ask {
@@ -1272,7 +1392,7 @@ int perlxs_array_push(perlxs_interp *interp, SV *av, SV *value, SV **error)
     struct aggregate a;
 
     if (!SvMAGICAL(av) && !SvREADONLY(av) && !SvGMAGICAL(value)) { /* nothing to run */
-        av_push((AV *)av, newSVsv(value));
+        ALLOCATING(av_push((AV *)av, newSVsv(value)));
         return PERLXS_OK;
     }
     a.sv = av;
@@ -1453,12 +1573,12 @@ static int S_payload_free(pTHX_ SV *sv, MAGIC *mg)
     }
     panic = payload->drop((perlxs_interp *)THIS_PERL, payload);
     if (panic) {
-        SV *error;
+        SV *error = NULL;
 
         /* later, the panic hook's report has to do */
-        if (PL_phase != PERL_PHASE_DESTRUCT
-            && S_guard(aTHX_ S_warn_of_drop, panic, &error) == PERLXS_DIED)
-            SvREFCNT_dec(error);
+        if (PL_phase != PERL_PHASE_DESTRUCT)
+            S_guard(aTHX_ S_warn_of_drop, panic, &error);
+        S_drop(aTHX_ error);
         SvREFCNT_dec_NN(panic);
     }
     if (!outer) {
@@ -1523,10 +1643,17 @@ int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *pay
     dINTERP;
     struct new_object o;
 
+    int status;
+
     o.class_name = class_name;
     o.payload = payload;
     o.out = out;
-    return S_guard(aTHX_ S_object_new, &o, error);
+    *out = NULL;
+    status = S_guard(aTHX_ S_object_new, &o, error);
+    /* a destructor that exited when all was done: the payload is still the caller's */
+    if (status != PERLXS_OK && *out)
+        mg_findext(*out, PERL_MAGIC_ext, &S_payload)->mg_ptr = NULL;
+    return status;
 }
 
 struct payload {
@@ -1686,11 +1813,8 @@ void perlxs_fork_lock(perlxs_interp *interp)
     dINTERP;
 
     /* what each copy would have to make for itself, as perlxs_main_run does */
-    if (!PL_curstackinfo->si_next) {
-        dSP;
-        PUSHSTACKi(PERLSI_UNKNOWN);
-        POPSTACK;
-    }
+    if (!PL_curstackinfo->si_next)
+        ALLOCATING(dSP; PUSHSTACKi(PERLSI_UNKNOWN); POPSTACK);
     Perl_atfork_lock();
 }
 
@@ -1955,17 +2079,22 @@ static int S_signals_differ(pTHX_ const perlxs_shared *s)
     return defined != s->nsig;
 }
 
-/* Whom perl calls when a signal comes. */
+static void S_mortal(pTHX_ SV *sv)
+{
+    if (sv)
+        S_dec_later(aTHX_ sv);
+}
+
+/* Whom perl calls when a signal comes. A guest's handlers may have destructors: perl frees them with
+ * its temporaries. */
 static void S_restore_handlers(pTHX_ const perlxs_shared *s)
 {
     int i;
 
     if (PL_psig_ptr)
         for (i = 0; i < SIG_SIZE; i++) {
-            SV *const now = PL_psig_ptr[i];
-
+            S_mortal(aTHX_ PL_psig_ptr[i]);
             PL_psig_ptr[i] = SvREFCNT_inc_simple(s->psig_ptr[i]);
-            SvREFCNT_dec(now);
         }
 }
 
@@ -1981,20 +2110,25 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
         STRLEN b;
 
         FOR_EACH_ELEMENT(sig, b, entry) {
-            SV *const value = S_saved_value(s, HeVAL(entry));
+            SV *const element = HeVAL(entry);
+            SV *const value = S_saved_value(s, element);
 
-            sv_setsv(HeVAL(entry), value ? value : &PL_sv_undef);
+            if (value ? S_same_handler(element, value) : !SvOK(element))
+                continue;
+            sv_2mortal(S_content(aTHX_ element));
+            SvREADONLY_off(element); /* the guest's doing, or it would be the same */
+            sv_setsv(element, value ? value : &PL_sv_undef);
         }
         S_restore_handlers(aTHX_ s);
     }
     for (n = 0; n < s->nsig; n++) {
-        SvREFCNT_dec_NN(s->sig[n].element);
-        SvREFCNT_dec_NN(s->sig[n].value);
+        S_mortal(aTHX_ s->sig[n].element);
+        S_mortal(aTHX_ s->sig[n].value);
     }
     Safefree(s->sig);
     for (i = 0; i < SIG_SIZE; i++) {
-        SvREFCNT_dec(s->psig_ptr[i]);
-        SvREFCNT_dec(s->handlers[i]);
+        S_mortal(aTHX_ s->psig_ptr[i]);
+        S_mortal(aTHX_ s->handlers[i]);
     }
 }
 
@@ -2100,12 +2234,12 @@ static int S_guest_runops(pTHX)
 }
 
 /* What the process does on each signal: SIG_SIZE elements, to be freed. */
-static struct sigaction *S_actions(void)
+static struct sigaction *S_actions(pTHX)
 {
     struct sigaction *actions;
     int i;
 
-    Newxz(actions, SIG_SIZE, struct sigaction);
+    ALLOCATING(Newxz(actions, SIG_SIZE, struct sigaction));
     for (i = 1; i < SIG_SIZE; i++)
         sigaction(i, NULL, &actions[i]);
     return actions;
@@ -2222,7 +2356,6 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
     struct left left;
     int ret;
     dJMPENV;
-    dSP;
 
     for (; S_guest; S_guest = S_guest->host) { /* a copy is nobody's guest */
         PL_runops = S_guest->runops;
@@ -2230,18 +2363,21 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
     }
     SvREFCNT_inc_simple_void_NN(code); /* the coderef may undefine itself */
     PL_in_eval = EVAL_NULL;            /* the evals around us are the parent's */
-    PUSHSTACKi(PERLSI_UNKNOWN);
-    PUTBACK;
-    ENTER;
-    SAVETMPS;
     S_mask = NULL;
     left.on_exit = on_exit;
     left.statusvalue = 255;
     left.statusvalue_posix = 255 << 8;
-    SAVEDESTRUCTOR_X(S_left, &left);
     JMPENV_PUSH(ret);
-    if (ret == 0)
+    if (ret == 0) {
+        dSP;
+
+        PUSHSTACKi(PERLSI_UNKNOWN);
+        PUTBACK;
+        ENTER;
+        SAVETMPS;
+        SAVEDESTRUCTOR_X(S_left, &left);
         *status = S_call_main(aTHX_ code, start);
+    }
     JMPENV_POP;
     if (ret == 0)
         return PERLXS_OK;
@@ -2327,7 +2463,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     dINTERP;
     perlxs_shared *s;
 
-    Newx(s, 1, perlxs_shared);
+    ALLOCATING(Newx(s, 1, perlxs_shared));
     s->si = PL_curstackinfo;
     s->mainstack = PL_mainstack;
     s->top_env = PL_top_env;
@@ -2373,23 +2509,21 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->shares_files = 0;
     s->state = FRESH;
     s->tid = 1;
-    S_save_signals(aTHX_ s);
+    ALLOCATING(S_save_signals(aTHX_ s));
     MUTEX_LOCK(&PL_perlio_mutex);
     S_hook_handlers();
     MUTEX_UNLOCK(&PL_perlio_mutex);
-    s->handles = S_open_handles(aTHX_ NULL, 0, &s->nhandles);
+    ALLOCATING(s->handles = S_open_handles(aTHX_ NULL, 0, &s->nhandles));
     s->foreign = NULL;
     s->nforeign = 0;
 
     /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
-    Newx(PL_savestack, SAVES, ANY);
+    ALLOCATING(Newx(PL_savestack, SAVES, ANY); Newx(PL_scopestack, SCOPES, I32);
+               if (PL_scopestack_name) Newx(PL_scopestack_name, SCOPES, const char *));
     PL_savestack_ix = 0;
     PL_savestack_max = SAVES - SS_MAXPUSH;
-    Newx(PL_scopestack, SCOPES, I32);
     PL_scopestack_ix = 0;
     PL_scopestack_max = SCOPES;
-    if (PL_scopestack_name)
-        Newx(PL_scopestack_name, SCOPES, const char *);
     S_guest = s;
     return s;
 }
@@ -2401,7 +2535,6 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     volatile int status = 0;
     int ret;
     dJMPENV;
-    dSP;
 
     s->keeps_signals = !start->mask;
     s->shares_files = shares_files;
@@ -2411,18 +2544,15 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     S_mask = NULL;
     s->stack_limit = (const char *)stack_limit;
     if (s->keeps_signals)
-        s->actions = S_actions();
+        s->actions = S_actions(aTHX);
     PL_runops = S_guest_runops;
     if (start->mask) {
         PL_signalhook = S_guest_despatch;
         S_reset_handlers();
     }
     PL_in_eval = EVAL_NULL; /* the evals around us are the parent's */
-    PUSHSTACKi(PERLSI_UNKNOWN);
-    PUTBACK;
-    PL_mainstack = PL_curstack;
-    ENTER;
-    SAVETMPS;
+    ALLOCATING(dSP; PUSHSTACKi(PERLSI_UNKNOWN); PUTBACK; PL_mainstack = PL_curstack; ENTER;
+               SAVETMPS);
     JMPENV_PUSH(ret);
     if (ret == 0) {
         SV *const error = ERRSV;
@@ -2539,7 +2669,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     /* A `local $SIG{...}` that is left reaches the kernel. Where the table was the guest's, too,
      * all that it did has: `$SIG{...}`, and exec, which makes SIGFPE what it was before perl. */
     if (differ && !actions)
-        actions = S_actions();
+        actions = S_actions(aTHX);
     PL_sig_pending = s->sig_pending;
     if (PL_psig_pend)
         Copy(s->psig_pend, PL_psig_pend, SIG_SIZE, int);
@@ -2565,7 +2695,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     JMPENV_POP;
     if (actions)
         S_set_actions(actions);
-    S_restore_signals(aTHX_ s, differ);
+    ALLOCATING(S_restore_signals(aTHX_ s, differ));
     MUTEX_LOCK(&PL_perlio_mutex);
     S_unhook_handlers();
     MUTEX_UNLOCK(&PL_perlio_mutex);

@@ -4,10 +4,10 @@
  * Every function takes the interpreter first: the real one where perl was built
  * with MULTIPLICITY, ignored elsewhere. So Rust has one signature for all perls.
  *
- * Functions that return `int` may run perl code. They contain whatever that code
- * throws and return one of the PERLXS_* statuses; `*error` is then an owned SV
- * for PERLXS_DIED and untouched otherwise. The others never throw (but for perl's
- * own "Out of memory", which ends the process).
+ * Functions with an `error` may run perl code. They contain whatever that code throws
+ * and return one of the PERLXS_* statuses. `*error`, NULL before, is then an owned SV for
+ * PERLXS_DIED. For PERLXS_EXIT there may be one too, and in `*out` as well: a destructor
+ * may exit when all else is done. The others never throw.
  */
 #ifndef PERLXS_SHIM_H
 #define PERLXS_SHIM_H
@@ -105,6 +105,9 @@ SV *perlxs_list_new(perlxs_interp *interp);
 void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
 size_t perlxs_sv_count(perlxs_interp *interp);
+/* How much is on perl's stacks: of stacks, contexts, values, marks, scopes, saves, temporaries. */
+#define PERLXS_STACKS 7
+void perlxs_depths(perlxs_interp *interp, size_t *out);
 /* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
  * tells. */
 int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error);
@@ -133,8 +136,8 @@ int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **err
 int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);
 const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
-/* The package variable $name, owned; made if there is none (perlapi: get_sv). */
-SV *perlxs_variable(perlxs_interp *interp, const char *name);
+/* `*out`: the package variable $name, owned; made if there is none (perlapi: get_sv). */
+int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **error);
 /* As perl's `require` of a module by its name (perlapi: load_module). */
 int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error);
 

@@ -250,6 +250,9 @@ impl Hash {
     /// A new hash of these keys and values; a [`Value::Scalar`] is not copied. Of several values
     /// with the same key the last one stays.
     ///
+    /// # Panics
+    /// If a key has 2 to the 31st bytes or more: no hash of perl's has one.
+    ///
     /// Example: [`struct@Hash`].
     pub fn of<K: AsRef<str>, V: Into<Value>>(
         perl: Perl,
@@ -257,8 +260,13 @@ impl Hash {
     ) -> Self {
         let hash = Hash::new(perl);
         for (key, value) in entries {
-            let (key, value) = (key.as_ref(), Scalar::new(perl, value).into_raw());
+            let key = key.as_ref();
+            assert!(
+                i32::try_from(key.len()).is_ok(),
+                "a key below 2 to the 31st bytes"
+            );
             let (p, len) = (key.as_ptr().cast(), key.len());
+            let value = Scalar::new(perl, value).into_raw();
             // SAFETY: the hash that has just been made takes the reference, and copies the key.
             unsafe { ffi::perlxs_hash_put(perl.raw(), hash.hv.raw(), p, len, value) }
         }

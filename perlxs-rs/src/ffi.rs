@@ -103,6 +103,8 @@ pub struct Module {
 
 // ---- scalars ----
 
+pub const STACKS: usize = 7;
+
 pub const NUMBER_INT: c_int = 1;
 pub const NUMBER_UINT: c_int = 2;
 pub const NUMBER_FLOAT: c_int = 3;
@@ -179,6 +181,7 @@ unsafe extern "C" {
     pub fn perlxs_list_push(interp: *mut Interp, list: *mut Sv, owned: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
     pub fn perlxs_sv_count(interp: *mut Interp) -> usize;
+    pub fn perlxs_depths(interp: *mut Interp, out: *mut usize);
     pub fn perlxs_sv_assignable(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -206,7 +209,12 @@ unsafe extern "C" {
         value: *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_variable(interp: *mut Interp, name: *const c_char) -> *mut Sv;
+    pub fn perlxs_variable(
+        interp: *mut Interp,
+        name: *const c_char,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
     pub fn perlxs_load_module(
         interp: *mut Interp,
         name: *const c_char,

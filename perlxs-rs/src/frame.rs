@@ -4,7 +4,7 @@
 
 use std::any::Any;
 use std::ffi::c_int;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use crate::{Error, Perl, Result, Scalar, ffi};
 
@@ -12,12 +12,13 @@ use crate::{Error, Perl, Result, Scalar, ffi};
 /// exception and returns the status.
 pub(crate) fn contained(perl: Perl, call: impl FnOnce(*mut *mut ffi::Sv) -> c_int) -> Result<()> {
     let mut exception = ptr::null_mut();
-    match call(&mut exception) {
+    let status = call(&mut exception);
+    // SAFETY: what the shim has stored is an owned SV.
+    let exception =
+        NonNull::new(exception).map(|sv| unsafe { Scalar::from_owned(perl, sv.as_ptr()) });
+    match status {
         ffi::OK => Ok(()),
-        // SAFETY: with this status the shim has stored an owned SV.
-        ffi::DIED => Err(Error::Exception(unsafe {
-            Scalar::from_owned(perl, exception)
-        })),
+        ffi::DIED => Err(Error::Exception(exception.expect("an exception"))),
         _ => Err(Error::Exit),
     }
 }

@@ -21,7 +21,7 @@ use crate::{Result, Scalar, ffi};
 ///     let shortmess = Scalar::new(perl, "Carp::shortmess").code()?;
 ///     let shortmess = shortmess.ok_or_else(|| Error::croak("no Carp"))?;
 ///     let text = shortmess.call(&[call.arg(0)])?;
-///     perl.variable(c"Log::last").set(&text)?;
+///     perl.variable(c"Log::last")?.set(&text)?;
 ///     Ok(text.into())
 /// }
 ///
@@ -38,6 +38,14 @@ use crate::{Result, Scalar, ffi};
 ///     drop(code.call(&[])?);
 ///     Ok((call.perl().sv_count() as i64 - before as i64).into())
 /// }
+///
+/// /// `is_level($code)`: whether it leaves perl's stacks as they were.
+/// fn is_level(call: &Call<'_>) -> Result<Value> {
+///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("is_level needs code"))?;
+///     let before = call.perl().depths();
+///     drop(code.call(&[])?);
+///     Ok((call.perl().depths() == before).into())
+/// }
 /// ```
 /// ```perl
 /// sub caller_of { return stop('too late') }
@@ -47,6 +55,7 @@ use crate::{Result, Scalar, ffi};
 /// is_signal('NOSUCH');                            # ''
 /// our @kept;
 /// grows(sub { push @kept, 1, 2; 1 });             # 2
+/// is_level(sub { sort { $a <=> $b } 1, 2 });      # 1
 /// ```
 #[derive(Clone, Copy)]
 pub struct Perl {
@@ -66,10 +75,15 @@ impl Perl {
     /// The package variable of this name, with its package and without `$`. It is made if there
     /// is none (perlapi: `get_sv`).
     ///
+    /// Returns `Err` if perl refuses: `$*` and `$#` are no more.
+    ///
     /// Example: [`Perl`].
-    pub fn variable(self, name: &CStr) -> Scalar {
-        // SAFETY: a C string; what the shim returns is owned.
-        unsafe { Scalar::from_owned(self, ffi::perlxs_variable(self.raw, name.as_ptr())) }
+    pub fn variable(self, name: &CStr) -> Result<Scalar> {
+        let variable = Scalar::stored(self, |out, error| {
+            // SAFETY: a C string; the places outlive the call.
+            unsafe { ffi::perlxs_variable(self.raw, name.as_ptr(), out, error) }
+        })?;
+        Ok(variable.expect("a variable"))
     }
 
     /// Loads a module by its name, as in `Some::Module`, and imports nothing (perlapi:

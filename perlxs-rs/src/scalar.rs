@@ -236,8 +236,9 @@ impl Scalar {
         call: impl FnOnce(*mut *mut ffi::Sv, *mut *mut ffi::Sv) -> c_int,
     ) -> Result<Option<Self>> {
         let mut out = ptr::null_mut();
-        contained(perl, |error| call(&mut out, error))?;
-        Ok(NonNull::new(out).map(|sv| Scalar { perl, sv }))
+        let outcome = contained(perl, |error| call(&mut out, error));
+        let stored = NonNull::new(out).map(|sv| Scalar { perl, sv });
+        outcome.map(|()| stored)
     }
 
     pub(crate) fn perl(&self) -> Perl {
@@ -806,6 +807,17 @@ impl Perl {
     pub fn sv_count(self) -> usize {
         // SAFETY: this thread's interpreter.
         unsafe { ffi::perlxs_sv_count(self.raw()) }
+    }
+
+    /// How much is on perl's stacks now, in a fixed order that means nothing: for tests that look
+    /// for what is left on them.
+    ///
+    /// Example: [`Perl`].
+    pub fn depths(self) -> [usize; ffi::STACKS] {
+        let mut depths = [0; ffi::STACKS];
+        // SAFETY: this thread's interpreter, and room for as many as it has.
+        unsafe { ffi::perlxs_depths(self.raw(), depths.as_mut_ptr()) }
+        depths
     }
 }
 

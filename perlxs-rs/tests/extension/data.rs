@@ -28,7 +28,7 @@ fn some(value: Option<Scalar>) -> Value {
 
 /// `array($ref, $function, ...)`
 pub fn array_do(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let array = array(call)?;
     let function = call.arg(2).text()?.unwrap_or_default();
     Ok(match function.as_str() {
@@ -52,7 +52,7 @@ pub fn array_do(call: &Call<'_>) -> Result<Value> {
 
 /// `hash($ref, $key, $function, $value)`
 pub fn hash_do(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let hash = hash(call)?;
     let key = call.arg(1);
     let function = call.arg(2).text()?.unwrap_or_default();
@@ -85,6 +85,7 @@ pub fn new_array(call: &Call<'_>) -> Result<Value> {
 
 /// `new_hash(%entries)`
 pub fn new_hash(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     let args: Vec<_> = call.args().collect();
     let mut entries = Vec::new();
     for pair in args.chunks_exact(2) {
@@ -117,7 +118,7 @@ pub fn nested(call: &Call<'_>) -> Result<Value> {
 }
 
 pub fn elements(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(match call.arg(0).elements()? {
         Some(elements) => Value::list(elements),
         None => "none".into(),
@@ -125,7 +126,7 @@ pub fn elements(call: &Call<'_>) -> Result<Value> {
 }
 
 pub fn entries(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(match call.arg(0).entries()? {
         Some(entries) => pairs(entries),
         None => "none".into(),
@@ -134,6 +135,7 @@ pub fn entries(call: &Call<'_>) -> Result<Value> {
 
 /// `referent($ref, $value)`: sets what the reference refers to.
 pub fn referent(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     match call.arg(0).referent() {
         Some(sv) => sv.set(call.arg(1))?,
         None => return Ok(false.into()),
@@ -143,7 +145,7 @@ pub fn referent(call: &Call<'_>) -> Result<Value> {
 
 /// `deref($ref)`: the scalar that it refers to, or an empty list.
 pub fn deref(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(some(call.arg(0).scalar()?))
 }
 
@@ -153,7 +155,7 @@ pub fn reference(call: &Call<'_>) -> Result<Value> {
 
 /// `ask($sv)`: what it refers to, its class, whether it is defined, and true.
 pub fn ask(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let sv = call.arg(0);
     Ok(Value::List(vec![
         sv.kind()?.map(|kind| format!("{kind:?}")).into(),
@@ -165,14 +167,14 @@ pub fn ask(call: &Call<'_>) -> Result<Value> {
 
 /// `call_list($code, @args)`
 pub fn call_list(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let args: Vec<_> = call.args().skip(1).collect();
     Ok(Value::list(code(call, 0)?.call_list(&args)?))
 }
 
 /// `method($invocant, $name, @args)`: in the caller's context.
 pub fn method(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let name = call.arg(1).text()?.unwrap_or_default();
     let args: Vec<_> = call.args().skip(2).collect();
     let invocant = call.arg(0);
@@ -184,11 +186,13 @@ pub fn method(call: &Call<'_>) -> Result<Value> {
 
 /// `coderef($code)`: a reference to the code that this is.
 pub fn coderef(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     Ok((&code(call, 0)?).into())
 }
 
 /// `optional($first, $second = 'default', @rest)`
 pub fn optional(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     let second = match call.get(1) {
         Some(sv) => sv.text()?.unwrap_or_else(|| "undef".into()),
         None => "default".into(),

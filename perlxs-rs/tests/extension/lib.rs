@@ -5,26 +5,56 @@
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 
 use perlxs::{
-    Array, Call, Code, Constant, Context, Error, Module, Number, Result, Scalar, Shared, Start,
-    Value, Xsub,
+    Array, Call, Code, Constant, Context, Error, MainEnd, Module, Number, Result, Scalar, Shared,
+    Start, Value, Xsub,
 };
 
 mod data;
 mod objects;
 
-static DROPPED: AtomicI64 = AtomicI64::new(0);
+/// In memory that this process shares with its children: what they do until they are gone counts.
+struct Counts {
+    made: AtomicI64,
+    dropped: AtomicI64,
+    /// XSUBs that left something on perl's stacks.
+    uneven: AtomicI64,
+}
+
+fn counts() -> &'static Counts {
+    static COUNTS: OnceLock<&'static Counts> = OnceLock::new();
+    COUNTS.get_or_init(|| {
+        // SAFETY: new memory, all zeros, for good.
+        unsafe {
+            let (access, kind) = (
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            );
+            let counts = libc::mmap(ptr::null_mut(), size_of::<Counts>(), access, kind, -1, 0);
+            assert_ne!(counts, libc::MAP_FAILED, "memory for the counts");
+            &*counts.cast()
+        }
+    })
+}
 
 /// Something whose drop must neither be skipped nor doubled.
-struct Counted;
+struct Counted(());
+
+impl Counted {
+    fn new() -> Self {
+        counts().made.fetch_add(1, Ordering::SeqCst);
+        Counted(())
+    }
+}
 
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let dropped = DROPPED.fetch_add(1, Ordering::SeqCst) + 1;
+        let dropped = counts().dropped.fetch_add(1, Ordering::SeqCst) + 1;
         if REPORTED.load(Ordering::SeqCst) {
             println!("dropped {dropped}");
         }
@@ -38,7 +68,31 @@ fn report_drops(_: &Call<'_>) -> Result<Value> {
 }
 
 fn dropped(_: &Call<'_>) -> Result<Value> {
-    Ok(DROPPED.load(Ordering::SeqCst).into())
+    Ok(counts().dropped.load(Ordering::SeqCst).into())
+}
+
+fn made(_: &Call<'_>) -> Result<Value> {
+    Ok(counts().made.load(Ordering::SeqCst).into())
+}
+
+/// `uneven()`: how many calls have left something on perl's stacks, or taken something from them.
+fn uneven(_: &Call<'_>) -> Result<Value> {
+    Ok(counts().uneven.load(Ordering::SeqCst).into())
+}
+
+/// `depths()`: how much is on perl's stacks.
+fn depths(call: &Call<'_>) -> Result<Value> {
+    Ok(Value::list(call.perl().depths()))
+}
+
+/// Each XSUB's body is called from here. After an exit perl's stacks are unwound.
+fn watched(call: &Call<'_>, body: perlxs::Body) -> Result<Value> {
+    let before = call.perl().depths();
+    let result = body(call);
+    if !matches!(result, Err(Error::Exit)) && call.perl().depths() != before {
+        counts().uneven.fetch_add(1, Ordering::SeqCst);
+    }
+    result
 }
 
 /// `sv_count()`: how many scalars and the like there are.
@@ -47,7 +101,7 @@ fn sv_count(call: &Call<'_>) -> Result<Value> {
 }
 
 fn number(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(match call.arg(0).number()? {
         Number::Undef => "undef".into(),
         Number::Int(i) => format!("int {i}").into(),
@@ -58,23 +112,24 @@ fn number(call: &Call<'_>) -> Result<Value> {
 }
 
 fn bytes(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(call.arg(0).bytes()?.map_or(Value::Undef, Value::Bytes))
 }
 
 fn text(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(call.arg(0).text()?.map_or(Value::Undef, Value::Text))
 }
 
 fn file_name(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let name = call.arg(0).file_name()?;
     Ok(name.map_or(Value::Undef, Value::Bytes))
 }
 
 /// Reads its argument by `how` and hands back a value of the Rust type that `how` names.
 fn give(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     Ok(match call.arg(0).text()?.as_deref() {
         Some("undef") => ().into(),
         Some("int") => i64::MIN.into(),
@@ -88,19 +143,22 @@ fn give(call: &Call<'_>) -> Result<Value> {
 }
 
 fn is_true(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(i32::from(call.arg(0).is_true()?).into())
 }
 
-/// `variable($value)`: assigns to `$PerlXS::Test::variable`.
+/// `variable($value, $name)`: assigns to `$PerlXS::Test::variable`, or to another.
 fn variable(call: &Call<'_>) -> Result<Value> {
-    let variable = call.perl().variable(c"PerlXS::Test::variable");
-    variable.set(call.arg(0))?;
+    let _counted = Counted::new();
+    let name = call.get(1).map_or(Ok(None), |sv| sv.text())?;
+    let name = name.unwrap_or_else(|| "PerlXS::Test::variable".into());
+    let name = std::ffi::CString::new(name).map_err(|e| Error::croak(e.to_string()))?;
+    call.perl().variable(&name)?.set(call.arg(0))?;
     Ok(().into())
 }
 
 fn load_module(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     call.perl()
         .load_module(&call.arg(0).text()?.unwrap_or_default())?;
     Ok(().into())
@@ -147,16 +205,18 @@ fn trust_env(call: &Call<'_>) -> Result<Value> {
 }
 
 fn set(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     call.arg(0).set(call.arg(1))?;
     Ok(().into())
 }
 
 fn describe(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     Ok(call.arg(0).describe().into())
 }
 
 fn flags(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     let sv = call.arg(0);
     let words = [
         (!sv.assignable()?, "readonly"),
@@ -167,12 +227,12 @@ fn flags(call: &Call<'_>) -> Result<Value> {
 }
 
 fn fileno(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(call.arg(0).fileno()?.map_or(Value::Undef, Value::from))
 }
 
 fn copy(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(call.arg(0).copy()?.into())
 }
 
@@ -201,7 +261,7 @@ fn signal_number(call: &Call<'_>) -> Result<Value> {
 
 /// `sleeping_read($fd)`: the number of bytes that one byte's read(2) has read, or minus errno.
 fn sleeping_read(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let fd = call.arg(0).number()?.integer().unwrap_or(-1) as i64;
     let mut byte = 0u8;
     // SAFETY: a place for one byte, which nobody else knows.
@@ -227,13 +287,13 @@ fn args(call: &Call<'_>, from: usize) -> Vec<Scalar> {
 
 /// `call($code, @args)`: what it returns; what it throws goes on.
 fn call(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Ok(code(call, 0)?.call(&args(call, 1))?.into())
 }
 
 /// `catch($code, @args)`: undef, or the exception.
 fn catch(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     match code(call, 0)?.call(&args(call, 1)) {
         Ok(_) => Ok(().into()),
         Err(Error::Exception(e)) => Ok(e.into()),
@@ -243,7 +303,7 @@ fn catch(call: &Call<'_>) -> Result<Value> {
 
 /// `deaf($code, $other)`: calls both whatever happens, and returns as if all were well.
 fn deaf(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let first = code(call, 0)?.call(&[]);
     let second = code(call, 1).and_then(|c| c.call(&[]));
     Ok(format!("{} {}", first.is_ok(), second.is_ok()).into())
@@ -251,13 +311,14 @@ fn deaf(call: &Call<'_>) -> Result<Value> {
 
 /// `late($code, $sv)`: calls the code, then reads the argument beside it.
 fn late(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
     let sv = call.arg(1);
     code(call, 0)?.call(&[])?;
     Ok(sv.text()?.map_or(Value::Undef, Value::Text))
 }
 
 fn panics(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     match call.arg(0).text()? {
         Some(text) => panic!("{text}"),
         None => std::panic::panic_any(17),
@@ -265,8 +326,55 @@ fn panics(call: &Call<'_>) -> Result<Value> {
 }
 
 fn croaks(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     Err(Error::croak(call.arg(0).text()?.unwrap_or_default()))
+}
+
+/// `raise($signal, ...)`: a signal for this thread, in Rust.
+fn raise(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let name = call.arg(0).text()?.unwrap_or_default();
+    let signal = call.perl().signal_number(&name).unwrap_or(0);
+    // SAFETY: a signal to this thread.
+    unsafe { libc::raise(signal) };
+    Ok(().into())
+}
+
+fn flush_all(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    call.perl().flush_all()?;
+    Ok(().into())
+}
+
+/// `in_child($code, $variable)`: the exit status, as in `$?`, of a new process that runs the code
+/// after it has assigned its id to the variable.
+fn in_child(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let code = code(call, 0)?;
+    let variable = call.get(1);
+    call.perl().flush_all()?;
+    let pid = call.perl().with_fork_locks(|| {
+        // SAFETY: the child does not return; fork(3) would take the locks itself.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+        if pid == 0 {
+            let start = Start {
+                assign: variable.as_ref().map(|sv| (sv, 1)),
+                ..Start::default()
+            };
+            // SAFETY: a copy, made under the locks, that ends here.
+            match unsafe { call.run_main(&code, start) } {
+                // SAFETY: nothing of perl is to run any more.
+                MainEnd::Returned(status) => unsafe { libc::_exit(status) },
+                // SAFETY: as above.
+                MainEnd::Exited(status) => unsafe { libc::exit(status) },
+            }
+        }
+        pid as libc::pid_t
+    });
+    let mut status = 0;
+    // SAFETY: a place for the status.
+    unsafe { libc::waitpid(pid, &mut status, 0) };
+    Ok(status.into())
 }
 
 fn count(call: &Call<'_>) -> Result<Value> {
@@ -302,7 +410,7 @@ extern "C" fn guest_main() {
 
 /// `guest($code)`: the exit status of a guest that runs the code, -1 if it is stopped.
 fn guest(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let code = code(call, 0)?;
     // so large that two of them are far apart: valgrind takes a small step for a growing stack
     let mut stack = vec![0u8; 16 << 20];
@@ -352,7 +460,9 @@ fn stop(_: &Call<'_>) -> Result<Value> {
 
 macro_rules! xsubs {
     ($($static:ident $name:literal ($params:literal, $min:expr, $max:expr) $body:path;)*) => {
-        $(static $static: Xsub = Xsub::new($name, $params, $min, $max, $body);)*
+        $(static $static: Xsub = Xsub::new($name, $params, $min, $max, |call| {
+            watched(call, $body)
+        });)*
         // quick, since it never comes back to give up what it holds
         static STOP: Xsub = Xsub::new(c"PerlXS::Test::stop", c"", 0, Some(0), stop).quick();
         static XSUBS: &[&Xsub] = &[&STOP, $(&$static),*];
@@ -361,13 +471,19 @@ macro_rules! xsubs {
 
 xsubs! {
     DROPS c"PerlXS::Test::dropped" (c"", 0, Some(0)) dropped;
+    MADE c"PerlXS::Test::made" (c"", 0, Some(0)) made;
+    UNEVEN c"PerlXS::Test::uneven" (c"", 0, Some(0)) uneven;
+    DEPTHS c"PerlXS::Test::depths" (c"", 0, Some(0)) depths;
+    RAISE c"PerlXS::Test::raise" (c"signal, ...", 1, None) raise;
+    FLUSH_ALL c"PerlXS::Test::flush_all" (c"", 0, Some(0)) flush_all;
+    IN_CHILD c"PerlXS::Test::in_child" (c"code, variable", 1, Some(2)) in_child;
     SV_COUNT c"PerlXS::Test::sv_count" (c"", 0, Some(0)) sv_count;
     REPORT_DROPS c"PerlXS::Test::report_drops" (c"", 0, Some(0)) report_drops;
     NUMBER c"PerlXS::Test::number" (c"sv", 1, Some(1)) number;
     BYTES c"PerlXS::Test::bytes" (c"sv", 1, Some(1)) bytes;
     TEXT c"PerlXS::Test::text" (c"sv", 1, Some(1)) text;
     IS_TRUE c"PerlXS::Test::is_true" (c"sv", 1, Some(1)) is_true;
-    VARIABLE c"PerlXS::Test::variable" (c"value", 1, Some(1)) variable;
+    VARIABLE c"PerlXS::Test::variable" (c"value, name", 1, Some(2)) variable;
     LOAD_MODULE c"PerlXS::Test::load_module" (c"name", 1, Some(1)) load_module;
     ACT c"PerlXS::Test::act" (c"how, ...", 1, None) act;
     TRUST_ENV c"PerlXS::Test::trust_env" (c"", 0, Some(0)) trust_env;

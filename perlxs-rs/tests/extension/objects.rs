@@ -62,17 +62,17 @@ pub fn new(call: &Call<'_>) -> Result<Value> {
             let count = count.and_then(|n| n.integer()).unwrap_or(0) as i64;
             let counter = Counter {
                 count: Cell::new(count),
-                _counted: Counted,
+                _counted: Counted::new(),
             };
             (&Object::new(perl, class, counter)?).into()
         }
         Some("other") => (&Object::new(perl, class, Other)?).into(),
-        Some("bad") => (&Object::new(perl, class, Bad(Counted))?).into(),
-        Some("raises") => (&Object::new(perl, class, Raises(Counted))?).into(),
+        Some("bad") => (&Object::new(perl, class, Bad(Counted::new()))?).into(),
+        Some("raises") => (&Object::new(perl, class, Raises(Counted::new()))?).into(),
         Some("calls") => {
             let last_words = code(call, 2)?;
             LAST_WORDS.with(|code| code.replace(Some(last_words)));
-            (&Object::new(perl, class, Calls(Counted))?).into()
+            (&Object::new(perl, class, Calls(Counted::new()))?).into()
         }
         Some(other) => return Err(Error::croak(format!("no type {other}"))),
     })
