@@ -1,0 +1,202 @@
+# The border, as it is compiled: Rust calls nothing of perl, and what Rust calls of the shim cannot
+# throw. The latter is read from the shim's object code, in which perl's macros are expanded: no
+# call that may throw is reached but from within a jump frame.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use AuthorTest;
+use Config;
+use File::Temp ();
+
+my $top  = top();
+my $csrc = "$top/perlxs-rs/csrc";
+my $dir  = File::Temp::tempdir(CLEANUP => 1);
+
+# ---- what may be called where nothing may be thrown ----
+
+# Functions of perl that throw nothing and run no perl code.
+my %never = map { $_ => 1 } (
+    qw(Perl_block_gimme Perl_gimme_V Perl_dowantarray Perl_mg_find Perl_mg_findext Perl_whichsig_pvn),    # look at something
+    qw(Perl_isinfnan Perl_av_len Perl_sv_2num Perl_looks_like_number Perl_hv_placeholders_get),
+    'Perl_av_fetch',             # of an array without magic: the callers see to that
+    qw(Perl_atfork_lock Perl_atfork_unlock Perl_safesysfree),
+    qw(Perl_sv_reftype),
+);
+# Those that throw only where there is no memory. They belong into ALLOCATING.
+my %allocates = map { $_ => 1 } (
+    qw(Perl_newSV Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
+    qw(Perl_sv_2mortal Perl_new_stackinfo Perl_stack_grow Perl_push_scope Perl_savetmps Perl_save_destructor_x Perl_croak_memory_wrap Perl_safesysmalloc Perl_safesysrealloc),
+    # of plain values and new aggregates only: the callers see to that
+    qw(Perl_newSVsv_flags Perl_newSVsv Perl_av_push Perl_hv_common Perl_sv_utf8_upgrade_flags_grow Perl_sv_utf8_downgrade Perl_sv_utf8_downgrade_flags),
+);
+# Of the C library and the compiler.
+my $libc = qr/^(?:abort|close|dirfd|dup3|f?open(?:64)?|fcntl(?:64)?|kill|mem\w+|prctl|sig\w+|__libc_current_sig\w+|__sigsetjmp|_setjmp|str\w+|syscall|_exit|__errno_location
+    |pthread_\w+|__assert_fail|__stack_chk_fail|__tls_get_addr|_GLOBAL_OFFSET_TABLE_|__(?:sync|atomic)_\w+)$/x;
+
+# What else may be called, from which of our functions, and why nothing is thrown there.
+my %because = (
+    S_ask            => { map { $_ => 'what is no reference, without magic, if it is not guarded' } qw(Perl_mg_get Perl_sv_2bool_flags) },
+    S_deref          => { map { $_ => 'the same' } qw(Perl_mg_get Perl_amagic_deref_call) },
+    S_object_payload => { Perl_mg_get => 'the same' },
+    S_hash_get       => { Perl_hv_common => 'a plain hash and key: S_is_plain_lookup' },
+    S_save_signals   => { Perl_get_hv => '%SIG is there' },
+    S_signals_differ => { Perl_get_hv => '%SIG is there' },
+    S_restore_signals => { Perl_get_hv => '%SIG is there', Perl_sv_setsv_flags => 'not read-only, and what was in it is kept' },
+    S_content        => { Perl_sv_setsv_flags => 'a new scalar' },
+    perlxs_fork_lock => { Perl_croak_popstack => 'what has just been pushed' },
+    perlxs_shared_begin => { Perl_croak_nocontext => 'a lock that is broken' },
+    S_dec_later      => { Perl_sv_free2 => 'runs nothing: S_is_plain_dec' },
+    perlxs_sv_string => { Perl_sv_free2 => 'a string of ours' },
+    perlxs_hash_put  => { Perl_sv_free2 => 'a string of ours' },
+);
+
+# ---- the shim's object code ----
+
+my %used;
+my ($cc)     = split ' ', $ENV{CC} // $Config{cc};
+my $perl_inc = "$Config{archlibexp}/CORE";
+
+# The lines of a source that are within a jump frame: 'frame', or 'memory' in ALLOCATING.
+sub protected {
+    my ($source) = @_;
+    my %protected;
+    my @lines = split /\n/, $source;
+    my ($frame, $depth) = (0, 0);
+    for my $i (0 .. $#lines) {
+        my $line = $lines[$i] =~ s{/\*.*?\*/}{}gr;
+        next if $line =~ /\\$/;    # a macro's definition
+        if (!$depth && $line =~ /\bALLOCATING\((.*)/) { $depth = 1; $line = $1 }
+        elsif (!$depth) { $line = $line =~ /\bJMPENV_(?:PUSH|POP)\b/ ? $line : '' }
+        if ($depth) {
+            $protected{ $i + 1 } = 'memory';
+            for my $char ($line =~ /[()]/g) { $depth += $char eq '(' ? 1 : -1; last if !$depth }
+            next;
+        }
+        $frame = 1 if $line =~ /\bJMPENV_PUSH\b/;
+        $frame = 0 if $line =~ /\bJMPENV_POP\b/;
+        $frame = 0 if $lines[$i] eq '}';
+        $protected{ $i + 1 } = 'frame' if $frame;
+    }
+    return \%protected;
+}
+
+# The calls of each function in the object code of this source: lists of [callee, line].
+sub calls {
+    my ($name, $source) = @_;
+    spew("$dir/$name.c", $source);
+    my @flags = grep { !/^-O/ } split ' ', $Config{ccflags};
+    my ($status, $output) = run($dir, $cc, @flags, qw(-O0 -g -fno-inline -fno-jump-tables -w), "-I$csrc", "-I$perl_inc", '-c', "$name.c", '-o', "$name.o");
+    BAIL_OUT("$cc: $output") if $status;
+    my %calls;
+    my ($function, $line, $pending);
+    ($status, $output) = run($dir, qw(objdump -dlr --no-show-raw-insn), "$name.o");
+    BAIL_OUT("objdump: $output") if $status;
+    for (split /\n/, $output) {
+        if (/^[0-9a-f]+ <([\w.]+)>:$/) { $function = $1; $calls{$function} = []; undef $line; next }
+        if (m{/\Q$name\E\.c:(\d+)})    { $line = $1; next }
+        if (/^\s+[0-9a-f]+:\s+(?:callq?|jmpq?|bl|b)\s+\*|\s(?:blr|br)\s/) { push @{ $calls{$function} }, [ 'a pointer', $line ]; next }
+        if (my ($callee, $offset) = /^\s+[0-9a-f]+:\s+(?:callq?|bl)\s+\S+ <([\w.]+)(\+0x[0-9a-f]+)?>/) {
+            push @{ $calls{$function} }, [ $callee, $line ] if !$offset;
+            $pending = 1;
+            next;
+        }
+        # what is not known before the library is linked
+        push @{ $calls{$function} }, [ $1, $line ] if $pending && /^\s+[0-9a-f]+: R_\w+\s+([\w.]+?)(?:[-+]0x[0-9a-f]+)?$/ && $1 !~ /^\./;
+        undef $pending;
+    }
+    return \%calls;
+}
+
+# What may be thrown out of a function that Rust calls: lines of text.
+sub leaks_of {
+    my ($name, $source) = @_;
+    my ($calls, $protected) = (calls($name, $source), protected($source));
+    my @lines = split /\n/, $source;
+    my %leaks;
+    my $look;
+    my %seen;
+    $look = sub {
+        my ($function, $mode, @path) = @_;
+        return if $seen{"$function $mode"}++;
+        for my $call (@{ $calls->{$function} }) {
+            my ($callee, $line) = @$call;
+            my $how = defined $line && $protected->{$line} ? $protected->{$line} : $mode;
+            next if $how eq 'frame';
+            next if $never{$callee} || $callee =~ $libc || $how eq 'memory' && $allocates{$callee};
+            if (my ($one) = grep { $because{$_}{$callee} } @path, $function) { $used{"$one $callee"} = 1; next }
+            if ($calls->{$callee}) { $look->($callee, $how, @path, $function); next }
+            $leaks{ join ' > ', @path, $function, $callee } = $lines[ ($line // 0) - 1 ];
+        }
+    };
+    for my $function (sort grep { /^perlxs_/ } keys %$calls) { %seen = (); $look->($function, '') }
+    return sort map { "$_: " . ($leaks{$_} // '') =~ s/^\s+//r } keys %leaks;
+}
+
+my $shim = slurp("$csrc/shim.c");
+is_deeply [ leaks_of('shim', $shim) ], [], 'nothing is thrown out of what Rust calls';
+is_deeply [ grep { !$used{$_} } map { my $f = $_; map { "$f $_" } keys %{ $because{$f} } } sort keys %because ], [], 'each exception is needed';
+
+# That it would be seen: each of these changes lets something be thrown.
+for (
+    [ 'a guard is left out',  'return S_guard(aTHX_ S_set, &s, error);', 'S_set(aTHX_ &s); return 0;', qr/^perlxs_sv_set > S_set > Perl_sv_setsv/ ],
+    [ 'no jump frame',        'ALLOCATING(sv = newSViv((IV)value));', 'sv = newSViv((IV)value);', qr/^perlxs_sv_new_int > Perl_newSViv/ ],
+    [ 'more than allocating', 'newRV_inc(referent));', 'newRV_inc(referent); SvGETMAGIC(sv));', qr/^perlxs_ref_new > Perl_mg_get/ ],
+    [ 'a destructor',         '    *len = SvCUR(sv);', '    SvREFCNT_dec(sv);', qr/^perlxs_sv_buffer > .*Perl_sv_free2/ ],
+    [ 'after the frame',      "    JMPENV_POP;\n    return status;", "    JMPENV_POP;\n    my_exit(1);", qr/^perlxs_main_end > Perl_my_exit/ ],
+    [ 'before it',            '    left.on_exit = on_exit;', '    croak("x");', qr/^perlxs_main_run > .*Perl_croak/ ],
+    [ 'deeper',               '    switch (a->question) {', "    sv_setiv(sv, 1);\n    switch (a->question) {", qr/^perlxs_sv_ask > S_ask > Perl_sv_setiv/ ],
+    [ 'by a pointer',         '    return sv == &PL_sv_undef;', '    return PL_ppaddr[0](aTHX) != NULL;', qr/^perlxs_sv_is_undef_constant > a pointer/ ],
+) {
+    my ($name, $from, $to, $expected) = @$_;
+    my $changed = $shim;
+    my $times = $changed =~ s/\Q$from\E/$to/;
+    is $times, 1, "$name: changed" or next;
+    my @leaks = leaks_of('changed', $changed);
+    ok scalar(grep { /$expected/ } @leaks), 'is seen' or diag "@leaks";
+}
+
+# ---- Rust ----
+
+# The functions that blocks of `extern` in this source declare.
+sub declared {
+    my ($source) = @_;
+    my @functions;
+    push @functions, $1 =~ /\bfn (\w+)/g while $source =~ /\bextern(?: "[\w-]+")? \{(.*?)^\s*\}/msg;
+    return @functions;
+}
+is_deeply [ declared("unsafe extern \"C\" {\n    pub fn Perl_croak();\n}\nextern {\n fn perlxs_x();\n}\n") ], [qw(Perl_croak perlxs_x)], 'declarations are seen';
+my %declared;
+for my $file (grep { /\.rs$/ } tracked()) {
+    $declared{$_} = $file for declared(slurp("$top/$file"));
+}
+my @exported = slurp("$csrc/shim.h") =~ s{/\*.*?\*/}{}gsr =~ /^[a-zA-Z][\w \*]*?\b(perlxs_\w+)\(/gm;
+is_deeply [ sort grep { $declared{$_} eq 'perlxs-rs/src/ffi.rs' } keys %declared ], [ sort @exported ], 'ffi.rs declares what shim.h does';
+is_deeply [ grep { /^(?:perl|Perl_|PL_|sv_|newSV|boot_)/ && $declared{$_} ne 'perlxs-rs/src/ffi.rs' } sort keys %declared ], [], 'and nobody else anything of perl';
+
+# What objects that are not the shim's want of others.
+sub wanted {
+    my (@objects) = @_;
+    my %wanted;
+    for my $object (@objects) {
+        my $member = $object;
+        for (split /\n/, runs("nm $object", $dir, qw(nm -A -u), $object)) {
+            next if /shim\.o:/;
+            $wanted{$1}++ if / [Uw] (\w+)/;
+        }
+    }
+    return sort keys %wanted;
+}
+my $perl = qr/^(?:perl_|Perl_|PL_|PerlIO|boot_)/;
+my @target = ('--target-dir', "$dir/target");
+runs('cargo build', { PERL => $^X }, $top, qw(cargo build --locked --quiet), @target);
+runs('the objects', { PERL => $^X }, $top, qw(cargo rustc --locked --quiet --lib), @target, qw(-- --emit=obj));
+my @libraries = glob "$dir/target/debug/deps/libperlxs-*.rlib";
+my @objects = glob "$dir/target/debug/deps/linux_clone*.o";
+ok @libraries && @objects, 'there are objects';
+my @wanted = wanted(@libraries, @objects);
+is_deeply [ grep { /$perl/ } @wanted ], [], 'Rust calls nothing of perl';
+is_deeply [ grep { /^perlxs_/ && !$declared{$_} } @wanted ], [], 'but the shim';
+cmp_ok scalar(grep { /^perlxs_/ } @wanted), '>', 50, 'which it does call';
+done_testing;
