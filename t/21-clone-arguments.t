@@ -42,7 +42,7 @@ is status('Linux::Clone::PARENT'),         'exit 0',  'a constant, 0x8000: its l
     is CloneTest::reap($pid), 'exit 41', 'a name in a variable';
     $pid = Linux::Clone::clone \&named, 0, SIGCHLD;
     is CloneTest::reap($pid), 'exit 41', 'without parentheses';
-    my $retval = Linux::Clone::clone sub { 47 }, 0, Linux::Clone::FS | SIGCHLD;
+    my $retval = Linux::Clone::clone sub { 47 }, 0, Linux::Clone::SYSVSEM | SIGCHLD;
     is CloneTest::reap($retval), 'exit 47', 'with an inline sub and flags';
     $pid = &Linux::Clone::clone(\&named, 0, SIGCHLD);
     is CloneTest::reap($pid), 'exit 41', 'past the prototype';

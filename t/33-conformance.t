@@ -49,6 +49,7 @@ for my $row (@clone, @clone_only) {
     my ($names, $errno, $text, $since) = @$row;
     SKIP: {
         skip "$text: since Linux $since", 2 if $since && !since($since);
+        skip "$text: not under valgrind", 2 if bits($names) & $CloneTest::beyond_valgrind;
         my $before = state_of();
         my $ptid;
         my $pid = Linux::Clone::clone(sub { 0 }, 0, bits($names) | ($names =~ /THREAD/ ? 0 : SIGCHLD), $ptid);

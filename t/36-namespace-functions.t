@@ -98,6 +98,8 @@ SKIP: {
     my $flags = $others | CLONE_NEWPID | $user;
     needs($flags, 6);
     skip 'setns takes pidfds since Linux 5.8', 6 if !kernel(5, 8);
+    my $refusal = waitid_refusal();
+    skip $refusal, 6 if $refusal;
     my $pid = keeper($flags);
     my $fd = pidfd_open($pid);
     cmp_ok $fd, '!=', -1, 'a pidfd' or diag $!;

@@ -5,7 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Config;
 use Test::More;
-use CloneTest qw(slurp mappings stacks descriptors children namespace_flags needs perl_output);
+use CloneTest qw(slurp mappings stacks descriptors children namespace_flags needs perl_output arm);
 use Fcntl qw(F_GETFD F_SETFD FD_CLOEXEC);
 use File::Temp ();
 use IO::Handle ();
@@ -510,7 +510,7 @@ SKIP: {
         like end(code => sub { 5 }, cgroup => $handle), qr/^errno @{[ESRCH]}: Linux::Clone::spawn: the child was killed before its code ran: /, 'somebody kills the child meanwhile';
         waitpid $reaper, 0;
         $freeze->(0);
-        alarm 120;
+        arm();
     }
     closedir $handle;
     POSIX::close($_) for grep { (readlink("/proc/self/fd/$_") // '') eq $group } 3 .. 30;
@@ -802,13 +802,13 @@ sub sleeper { return spawn(code => sub { $SIG{TERM} = 'DEFAULT'; sleep 60; 0 }, 
         local $SIG{ALRM} = sub { $child->wait };
         Time::HiRes::ualarm(100_000);
         $child->wait;
-        alarm 120;
+        arm();
         is $child->wait . " $?", $child->pid . ' 768', 'a handler that waits for the same child';
     }
     is $child->running, 1, 'the child runs on';
     $child->kill('KILL');
     is $child->wait, $child->pid, 'and can be waited for';
-    alarm 120;
+    arm();
 }
 {
     # Spawn itself waits until its child is ready. One that is stopped before that makes it wait:

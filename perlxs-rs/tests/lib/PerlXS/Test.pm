@@ -21,7 +21,7 @@ XSLoader::load('PerlXS::Test', $VERSION);
 
 sub import {
     my $package = shift;
-    alarm 120;
+    alarm 120 * ($ENV{TEST_SLOW} || 1);
     no strict 'refs';
     *{ caller() . "::$_" } = \&{$_} for qw(child_perl drops leaks), @_;
     return;

@@ -1,0 +1,37 @@
+# valgrind's memcheck over the whole suite: each test file comes to its end, with no error and nothing
+# of ours lost, in none of its processes. The programs that a test execs are not watched.
+#
+# A FILE= in the environment takes only the test files that match.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../author/lib";
+use Test::More;
+use AuthorTest;
+use Memcheck;
+
+alarm 4 * 3600;
+
+# What valgrind 3.19 does otherwise than the kernel:
+# - a child with VM|VFORK is a fork: what it does to variables is not seen by its parent, nor does
+#   its parent clean up after it;
+# - FILES, FS and SIGHAND are beyond it, so CloneTest leaves them out;
+# - it knows no clone3, no pidfd_open, nothing that takes pidfds: ENOSYS, and the tests skip that;
+# - it has memory, signals and descriptors of its own, in the same process.
+# That spoils tests of what memory, signals and descriptors look like; so what counts here is that
+# each file comes to its end. The tests that fail are shown.
+
+sub tests { my ($dir, $glob) = @_; return map { [ "$dir/$_", $dir, $_ ] } map { substr $_, 1 + length "$dir" } glob "$dir/$glob" }
+
+my $only = $ENV{FILE} || ".";
+build();
+for my $test (tests(top(), 't/*.t'), tests(top() . '/perlxs-rs/tests', 't/*.t')) {
+    my ($file, $dir, $name) = @$test;
+    next if $file !~ m{$only};
+    my $start = time;
+    my ($status, $output) = memcheck({ UNDER_VALGRIND => 1, TEST_SLOW => 50 }, $name, $dir, $name);
+    my @wrong = $output =~ /^not ok \d+ - (.*)/mg;
+    note join "\n", "$name took ", time - $start, @wrong;
+    like $output, qr/^1\.\.\d+/m, 'it comes to its end' or diag $output;
+}
+done_testing;
