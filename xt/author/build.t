@@ -163,6 +163,28 @@ SKIP: {
     is runs('this perl', $copy, $^X, '-Iblib/lib', '-Iblib/arch', '-e', $load), "0\n", 'loads its own';
 }
 
+# ---- another profile ----
+
+{
+    # what the checks say is in a library that has them
+    my $checks = sub { return slurp($library) =~ /attempt to (?:add|subtract|multiply) with overflow/ ? 1 : 0 };
+    is $checks->(), 0, 'release: no checks of overflow';
+    local $ENV{PERLXS_PROFILE} = 'checked';
+    makefile_pl();
+    rebuilds('PERLXS_PROFILE=checked', 1);
+    is $checks->(), 1, 'has them';
+    is runs('checked', $copy, $^X, '-Iblib/lib', '-Iblib/arch', '-e', $load), "0\n", 'loads';
+    $ENV{PERLXS_PROFILE} = 'none';
+    makefile_pl();
+    my ($status, $log) = run($copy, 'make');
+    isnt $status, 0, 'a profile that there is not: make fails';
+    like $log, qr/profile `none` is not defined/, 'and says why';
+    delete $ENV{PERLXS_PROFILE};
+    makefile_pl();
+    rebuilds('release again', 1);
+    is $checks->(), 0, 'without checks';
+}
+
 # ---- cargo alone ----
 
 {

@@ -30,14 +30,17 @@ PerlXS::MakeMaker - Makefile.PL for a distribution whose XS is a Rust crate
 
 C<write_makefile(%arguments)> checks the toolchain, then calls ExtUtils::MakeMaker's
 C<WriteMakefile> with C<%arguments> less C<CRATE> and with the rules that build the crate: C<make>
-runs C<cargo build --release> with C<PERL> set to the perl that ran Makefile.PL and copies the
+runs C<cargo build --profile release> with C<PERL> set to the perl that ran Makefile.PL and copies the
 library to where XSLoader looks for it. It does so when a source file or the Makefile has changed,
 and only then, so that C<make install> needs no cargo.
 
 Each perl has a build directory of its own, below C<$CARGO_TARGET_DIR> or F<target>. What is built is
 for the host of C<rustc>, whatever cargo's configuration says; for a perl that is another (one of 32
-bits, say), run Makefile.PL with C<$CARGO_BUILD_TARGET> set to its target triple. Both variables count
-when Makefile.PL runs, not when make does. The make must be GNU make.
+bits, say), run Makefile.PL with C<$CARGO_BUILD_TARGET> set to its target triple. With
+C<$PERLXS_PROFILE> it is built with that profile of F<Cargo.toml> in place of C<release>: one that
+checks more, for tests, say. The name of a profile that there is not makes C<make> fail, with cargo's
+message. The three variables count when Makefile.PL runs, not when make does. The make must be GNU
+make.
 
 C<CRATE> is a hash:
 
@@ -55,7 +58,7 @@ them. A file that is added or removed below a directory counts, too.
 =item extra
 
 A list of hashes like C<CRATE>, each with C<cargo> (further arguments of C<cargo build>), C<built>
-(the library below cargo's release directory), C<installed> (where it goes) and C<target> (the make
+(the library below the profile's directory), C<installed> (where it goes) and C<target> (the make
 target that needs it), for example for a test extension.
 
 =back
@@ -276,7 +279,10 @@ sub rules {
     };
     my $triple  = target_triple();
     my $for     = $triple ? "--target $triple " : '';
-    my $release = File::Spec->catdir('$(CARGO_TARGET)', $triple || (), 'release');
+    my $profile = $ENV{PERLXS_PROFILE} || 'release';
+    # for one, cargo has another name for the directory
+    my $dir     = $profile eq 'dev' ? 'debug' : $profile;
+    my $results = File::Spec->catdir('$(CARGO_TARGET)', $triple || (), $dir);
     my $targets = '';
     my $rules   = <<"MAKE";
 
@@ -290,10 +296,10 @@ MAKE
         $rules .= <<"MAKE";
 
 $built->{installed} : $sources \$(FIRST_MAKEFILE)
-	PERL=\$(ABSPERL) \$(CARGO) build --release --locked \$(CARGO_OFFLINE) $for$built->{cargo} --target-dir "\$(CARGO_TARGET)"
+	PERL=\$(ABSPERL) \$(CARGO) build --profile $profile --locked \$(CARGO_OFFLINE) $for$built->{cargo} --target-dir "\$(CARGO_TARGET)"
 	\$(MKPATH) \$(\@D)
 	\$(RM_F) \$\@
-	\$(CP) "$release/$built->{built}" \$\@
+	\$(CP) "$results/$built->{built}" \$\@
 	\$(CHMOD) \$(PERM_RWX) \$\@
 MAKE
     }

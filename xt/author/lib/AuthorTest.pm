@@ -21,7 +21,7 @@ alarm 1200;
 
 # A test stands for a user's shell, not for the make or prove that started it.
 delete @ENV{qw(CARGO_TARGET_DIR CC CFLAGS HARNESS_OPTIONS MAKEFLAGS MAKELEVEL MFLAGS PERL PERL5LIB
-    PERL5OPT PERL_MB_OPT PERL_MM_OPT PERLXS_TEST_LIB)};
+    PERL5OPT PERL_MB_OPT PERL_MM_OPT PERLXS_PROFILE PERLXS_TEST_LIB)};
 
 # The top of the checkout.
 sub top {
