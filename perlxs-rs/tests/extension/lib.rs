@@ -116,6 +116,12 @@ fn bytes(call: &Call<'_>) -> Result<Value> {
     Ok(call.arg(0).bytes()?.map_or(Value::Undef, Value::Bytes))
 }
 
+/// `filled($n)`: so many bytes.
+fn filled(call: &Call<'_>) -> Result<Value> {
+    let n = call.arg(0).number()?.integer().unwrap_or(0);
+    Ok(Value::Bytes(vec![b'x'; n as usize]))
+}
+
 fn text(call: &Call<'_>) -> Result<Value> {
     let _counted = Counted::new();
     Ok(call.arg(0).text()?.map_or(Value::Undef, Value::Text))
@@ -166,7 +172,7 @@ fn load_module(call: &Call<'_>) -> Result<Value> {
 
 /// `act($how, @args)`: reads the arguments and acts, if taint mode lets it. How many there were.
 fn act(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     let how = call.arg(0).text()?.unwrap_or_default();
     for sv in call.args().skip(1) {
         match how.as_str() {
@@ -199,7 +205,7 @@ fn act(call: &Call<'_>) -> Result<Value> {
 
 /// `trust_env()`
 fn trust_env(call: &Call<'_>) -> Result<Value> {
-    let _counted = Counted;
+    let _counted = Counted::new();
     call.perl().taint_env()?;
     Ok(1.into())
 }
@@ -481,6 +487,7 @@ xsubs! {
     REPORT_DROPS c"PerlXS::Test::report_drops" (c"", 0, Some(0)) report_drops;
     NUMBER c"PerlXS::Test::number" (c"sv", 1, Some(1)) number;
     BYTES c"PerlXS::Test::bytes" (c"sv", 1, Some(1)) bytes;
+    FILLED c"PerlXS::Test::filled" (c"n", 1, Some(1)) filled;
     TEXT c"PerlXS::Test::text" (c"sv", 1, Some(1)) text;
     IS_TRUE c"PerlXS::Test::is_true" (c"sv", 1, Some(1)) is_true;
     VARIABLE c"PerlXS::Test::variable" (c"value, name", 1, Some(2)) variable;

@@ -276,6 +276,7 @@ my %others = (
     (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_call_hold perlxs_sv_inc perlxs_list_push perlxs_hash_put)),
     (map { $_ => "changes this process's signals, or locks" } qw(perlxs_before_exec perlxs_fork_lock perlxs_fork_unlock perlxs_forget_signals)),
     perlxs_sv_describe   => 'asks no magic; no warning of the formatting is known, and it is guarded',
+    (map { $_ => 'croaks, or warns with -t; see 09-taint.t' } qw(perlxs_taint_proper perlxs_taint_env)),
     perlxs_main_run      => 'see in_child below',
     perlxs_main_end      => 'see in_child below',
     (map { $_ => 'see guest below, and 03-share.t' } qw(perlxs_shared_begin perlxs_shared_run perlxs_shared_end)),
@@ -562,6 +563,9 @@ sub within {
     like $output, qr/^begun\nOut of memory.*\nEND 0$/s, 'no memory, while perl code may be run: an exit';
     is $status, 1 << 8, 'with its status';
     ($output, $status) = within(350, "$big PerlXS::Test::bytes(\$big)");
+    like $output, qr/^begun\nOut of memory.*\nEND 0$/s, 'none for a copy of a long string: an exit, too';
+    is $status, 1 << 8, 'with its status';
+    ($output, $status) = within(350, '$| = 1; print "begun\n"; PerlXS::Test::filled(200e6)');
     like $output, qr/^begun\nOut of memory/, 'no memory where none is expected';
     is $status & 127, &POSIX::SIGABRT, 'ends the process at once';
 }
