@@ -212,7 +212,10 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
     for (i = 0; i < call->nargs; i++) {
         SV *const sv = call->args[i];
 
-        held->args[i] = SvREFCNT_inc_simple_NN(SvIS_FREED(sv) ? &PL_sv_undef : sv);
+        if (SvIS_FREED(sv))
+            ALLOCATING(held->args[i] = newSV(0));
+        else
+            held->args[i] = SvREFCNT_inc_simple_NN(sv);
     }
     held->outer = S_mask;
     sigfillset(&all);
