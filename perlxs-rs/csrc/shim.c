@@ -421,10 +421,9 @@ void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
      * frame is gone: then it is thrown. */
     if (status == PERLXS_EXIT) {
         S_drop(aTHX_ error);
-        /* the savestack is unwound further than that scope knows; a value would be put on
-         * what is the stack now */
-        PL_scopestack[PL_scopestack_ix - 1] = PL_savestack_ix;
-        ALLOCATING(SPAGAIN; EXTEND(SP, ax + 1); SAVEDESTRUCTOR_X(S_leave_boot, NULL));
+        /* that scope is unwound, so it leaves this one; a value would be put on what is the
+         * stack now */
+        ALLOCATING(SPAGAIN; EXTEND(SP, ax + 1); ENTER; SAVEDESTRUCTOR_X(S_leave_boot, NULL));
         return;
     }
     if (status == PERLXS_DIED)
