@@ -64,12 +64,29 @@ sub checked {
     like $reported, qr/ERROR: AddressSanitizer: heap-use-after-free/, 'and is reported' or diag $output;
 }
 
+# The tests that cannot go well here, by their names.
+my %spoilt = (
+    # AddressSanitizer has mappings and address space of its own, terabytes
+    't/22-stack.t' => qr/^(?:stack size |a stack beyond RLIMIT_AS|a regex on the least stack)/,
+    't/37-spawn.t' => qr/^(?:there is no child, no descriptor, no mapping more|nothing is left)$/,
+    't/60-leaks.t'       => qr/./,
+    't/61-leaks-spawn.t' => qr/./,
+    # A copy that a child in shared memory has made: with PERL_DESTRUCT_LEVEL=2, perl's exit meets
+    # the subs that its host was in.
+    't/25-shared-memory.t' => qr/^that exits$/,
+);
+
 for my $file (map { substr $_, 1 + length $copy } glob("$copy/perlxs-rs/tests/t/*.t"), glob("$copy/t/*.t")) {
     next if $file !~ m{$only};
     my $start = time;
     my ($status, $output, $reported) = checked($file);
     note "$file: ", time - $start, ' s, ', scalar(() = $output =~ /^ok /mg), ' ok';
-    is $status, 0, $file or diag $output;
+    my $spoilt = $spoilt{$file} // qr/(?!)/;
+    my @wrong = grep { !/$spoilt/ } $output =~ /^not ok \d+ - (.*)/mg;
+    is "@wrong", '', $file or diag $output;
+    like $output, qr/^1\.\.\d+/m, 'it comes to its end' or diag $output;
+    # where a test limits the address space
+    $reported =~ s/^==\d+==ERROR: AddressSanitizer failed to allocate .*\n==\d+==ReserveShadowMemoryRange failed .*\n//mg;
     is $reported, '', 'no report';
 }
 
