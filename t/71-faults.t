@@ -182,16 +182,39 @@ under('RLIMIT_NPROC', sub {
 # ---- too many namespaces ----
 
 # In a user namespace of its own, whose limits are its own; by both kinds of maps.
-my $limit = '/proc/sys/user/max_user_namespaces';
-my $outer = "$>:$)";
-under('the limit of user namespaces', sub {
+sub no_user_namespaces {
+    my $limit = '/proc/sys/user/max_user_namespaces';
     my $set = sub { sysopen my $fh, $limit, POSIX::O_WRONLY() or die "skip the kernel refuses $limit: errno @{[ $! + 0 ]}\n"; syswrite $fh, $_[0] or die "skip the kernel refuses $limit: errno @{[ $! + 0 ]}\n" };
     my ($uid, $gid) = ($>, (split ' ', $))[0]);
     Linux::Clone::unshare(Linux::Clone::NEWUSER()) == 0 or die "skip the kernel refuses NEWUSER: errno @{[ $! + 0 ]}\n";
     CloneTest::write_maps($uid, $gid);
     $set->(0);
     return sub { $set->(1000) };
-}, { map { $_ => spawn_refused(ENOSPC, 'clone', 'the sysctl user.max_user_namespaces is 0') } @with_maps });
+}
+under('the limit of user namespaces', \&no_user_namespaces,
+    { map { $_ => spawn_refused(ENOSPC, 'clone', 'the sysctl user.max_user_namespaces is 0') } @with_maps });
+
+{
+    # the calls themselves
+    my @calls = (
+        [ 'unshare'         => sub { Linux::Clone::unshare(Linux::Clone::NEWUSER()) } ],
+        [ 'clone'           => sub { Linux::Clone::clone(sub { 7 }, 0, SIGCHLD | Linux::Clone::NEWUSER()) } ],
+        [ 'clone VM|VFORK'  => sub { Linux::Clone::clone(sub { 7 }, 0, SIGCHLD | Linux::Clone::NEWUSER() | Linux::Clone::VM() | Linux::Clone::VFORK()) } ],
+        [ 'clone3'          => sub { Linux::Clone::clone3(sub { 7 }, { flags => Linux::Clone::NEWUSER() }) } ],
+        [ 'clone3 VM|VFORK' => sub { Linux::Clone::clone3(sub { 7 }, { flags => Linux::Clone::NEWUSER() | Linux::Clone::VM() | Linux::Clone::VFORK() }) } ],
+    );
+    my @refused = $well{clone3} =~ /^exit/ ? () : qw(clone3);
+    @calls = grep { my $name = $_->[0]; !grep { $name =~ /^$_/ } @refused } @calls;
+    my @lines = apart(sub {
+        no_user_namespaces();
+        my $before = state();
+        return (map { my ($name, $call) = @$_; $! = 0; "$name: " . $call->() . ' ' . ($! + 0) } @calls), state() eq $before ? 'same' : state();
+    });
+    SKIP: {
+        skip $1, 1 if @lines == 1 && $lines[0] =~ /^died: skip (.*)/;
+        is_deeply \@lines, [ (map { "$_->[0]: -1 " . ENOSPC } @calls), 'same' ], 'the limit of user namespaces: each call with NEWUSER';
+    }
+}
 
 # ---- no memory ----
 
@@ -347,6 +370,37 @@ SKIP: {
         print $child->wait == $child->pid ? "works\n" : "no\n";
 END
     is $output, "24 Linux::Clone::spawn: the start: Too many open files\nworks\n", 'nor one for the module of its object';
+}
+
+{
+    # the functions that open something
+    my $has = sub { my ($fd) = @_; return $fd == -1 ? 0 : POSIX::close($fd) };
+    open my $ns, '<', '/proc/self/ns/net' or die "/proc/self/ns/net: $!";
+    my $pidfd = 'unset';
+    my @calls = (
+        [ 'pidfd_open'         => sub { Linux::Clone::pidfd_open($$) } ],
+        [ 'ns_get_userns'      => sub { Linux::Clone::ns_get_userns($ns) } ],
+        [ 'siocsifflags'       => sub { Linux::Clone::siocsifflags('lo', 1) } ],
+        [ 'configure_loopback' => sub { Linux::Clone::configure_loopback() } ],
+        [ 'clone3, pidfd'      => sub { Linux::Clone::clone3(sub { 7 }, { pidfd => \$pidfd }) } ],
+        [ 'clone3 VM|VFORK, pidfd' => sub { Linux::Clone::clone3(sub { 7 }, { flags => Linux::Clone::VM() | Linux::Clone::VFORK(), pidfd => \$pidfd }) } ],
+    );
+    # what this kernel, or this user, is refused anyway
+    my %ok = (
+        pidfd_open => $has->(Linux::Clone::pidfd_open($$)), ns_get_userns => $has->(Linux::Clone::ns_get_userns($ns)),
+        siocsifflags => 1, configure_loopback => 1, map { $_ => $well{clone3} =~ /^exit/ } 'clone3, pidfd', 'clone3 VM|VFORK, pidfd',
+    );
+    @calls = grep { $ok{ $_->[0] } } @calls;
+    my @lines = apart(sub {
+        my @busy;
+        while (defined(my $fd = POSIX::open('/dev/null'))) { push @busy, $fd; last if $fd > 40 }
+        my $before = state();
+        my $limit = rlimit(NOFILE => 1 + $busy[-1]);
+        my @lines = map { my ($name, $call) = @$_; $! = 0; "$name: " . $call->() . ' ' . ($! + 0) } @calls;
+        rlimit(NOFILE => $limit);
+        return @lines, $pidfd, state() eq $before ? 'same' : state();
+    });
+    is_deeply \@lines, [ (map { "$_->[0]: -1 " . EMFILE } @calls), 'unset', 'same' ], 'no descriptor left: each function that opens one';
 }
 
 # ---- a full disk ----
