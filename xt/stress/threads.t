@@ -221,8 +221,8 @@ sub all_gone {
         joined();
         open my $log, '<', "$dir/log" or last;
         my $ends = grep { /^end / } <$log>;
-        # a thread that is detached ends soon after it has said so
-        if ($ends >= $started && !threads->list(threads::all)) { sleep 0.3; return }
+        # a thread that is detached ends after it has said so: it is gone when the kernel has it no more
+        return if $ends >= $started && !threads->list(threads::all) && !entries('/proc/self/task');
         sleep 0.05;
     }
     report('wrong: threads hang');
