@@ -86,11 +86,13 @@ for my $how (sort keys %ends) {
 # the parent sleeps as long as such a child runs: its thread cannot end before
 {
     pipe my $read, my $write or die "pipe: $!";
+    pipe my $go, my $gone or die "pipe: $!";
     my $thread = threads->create(sub {
-        status(sub { syswrite $write, "$$ is threads\n"; select undef, undef, undef, 0.5; exec 'sh', '-c', 'exit 4' }, $shared);
+        status(sub { syswrite $write, "$$ is threads\n"; sysread $go, my $byte, 1; exec 'sh', '-c', 'exit 4' }, $shared);
     });
     like scalar <$read>, qr/^\d+ is threads/, 'a child in shared memory runs';
     ok $thread->is_running, 'so its thread does not end';
+    syswrite $gone, '.';
     is $thread->join, 'exit 4', 'until the child has let go of the memory';
 }
 # but the process can
