@@ -270,6 +270,18 @@ sub lowest_free {
     return $fd;
 }
 
+# A guest of a process with several threads takes the 64 lowest free numbers, for these threads to
+# have them for themselves.
+sub leave_to_threads {
+    my ($model) = @_;
+    my $free = 3;
+    for (1 .. 64) {
+        $free++ while exists $model->{files}{fds}{$free};
+        $model->{files}{fds}{$free} = '/';
+    }
+    return;
+}
+
 $actions{open} = sub {
     my ($model) = @_;
     my $fd = lowest_free($model);
@@ -776,6 +788,7 @@ sub clone_action {
     $model->{files}{fds}{$pidfd} = 'pidfd' if defined $pidfd;
     my $child = child_of($model, $kind, $flags);
     delete $child->{files}{fds}{$pidfd} if defined $pidfd && !$flags->{FILES};
+    leave_to_threads($child) if $model->{threaded} && $model->{kind} eq 'main' && $kind eq 'guest' && !$flags->{FILES};
     $child->{parent} = $model->{parent} if $parent_flag;
     my $exit_signal = $parent_flag ? $model->{exit_sig} : $request->{exit_signal};
     $child->{exit_sig} = $exit_signal;
