@@ -9,7 +9,7 @@ no warnings 'experimental::refaliasing';
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/../perlxs-rs/tests/lib";
 use Test::More;
-use CloneTest qw(slurp stacks descriptors children perl_output namespace_flags);
+use CloneTest qw(mappings descriptors children perl_output);
 use BadInput;
 use PerlXS::Test qw(sv_count);    # `make test_dynamic` builds it
 use Config;
@@ -537,7 +537,7 @@ SKIP: {
 
 # ---- all values for all of them ----
 
-my $state = sub { return join ', ', map { "$$_[0] $$_[1]" } [ children => children() ], [ descriptors => descriptors() ], [ stacks => stacks() ] };
+my $state = sub { return join ', ', map { "$$_[0] $$_[1]" } [ children => children() ], [ descriptors => descriptors() ], [ mappings => scalar mappings() ] };
 
 # How many scalars ten calls leave, if the second leaves any: what perl keeps, it has then.
 sub leaves {
@@ -577,9 +577,35 @@ for (@arguments) {
         $calls++;
     }
     is join("\n", @wrong), '', "$what: " . @values . ' values';
-    is $state->(), $before, "$what: no child, no descriptor, no stack more";
+    is $state->(), $before, "$what: no child, no descriptor, no mapping more";
 }
 note "$calls calls";
+
+# ---- methods of what is no child ----
+
+{
+    # perl's own words, as for any method; none reads or signals anything
+    require Linux::Clone::Child;
+    my @wrong;
+    my $before = $state->();
+    for my $method (qw(pid pidfd running kill wait kill_on_destroy DESTROY)) {
+        my $code = Linux::Clone::Child->can($method) or die "no method $method";
+        for my $invocant (undef, '', 'Linux::Clone::Child', 5, -1, $$, [], \1, $sub, \*STDOUT, {}, bless({}, 'Linux::Clone::Child'), bless([], 'BadInput::Plain')) {
+            local ($?, $!) = (0, 0);
+            my @warnings;
+            local $SIG{__WARN__} = sub { push @warnings, @_ };
+            my $call = sub { my $value = eval { $code->($invocant, 0) }; return $@ ne '' ? 'a croak' : $value };
+            my $said = $call->();
+            # an empty hash is a child without a pidfd
+            my $is = ref $invocant && Scalar::Util::reftype($invocant) eq 'HASH';
+            push @wrong, "$method of " . (defined $invocant ? $invocant : 'undef') . ": $said" if !$is && defined $said && $said ne 'a croak';
+            push @wrong, "$method of $invocant: $said" if $is && defined $said && $said =~ /^[1-9]/;
+            push @wrong, "$method: a leak" if leaves($call);
+        }
+    }
+    is join("\n", @wrong), '', 'methods of what is no child';
+    is $state->(), $before, 'nothing is left';
+}
 
 # ---- what runs while an argument is read ----
 
@@ -795,6 +821,28 @@ my %counts = (
     is $state->(), $before, 'nothing is created';
 }
 
+# Each function is in that list, and each of its arguments above; each option of spawn, too.
+{
+    no strict 'refs';
+    my @functions = grep { /^[a-z]/ && defined &{"Linux::Clone::$_"} && !/^(?:bootstrap|import|dl_load_flags)$/ } keys %Linux::Clone::;
+    is_deeply [ sort @functions ], [ sort 'spawn', keys %counts ], 'each function';
+    my %tried;
+    for (@arguments) {
+        my ($function, $argument) = $_->[0] =~ /^(\w+): (\$?\w+)/;
+        $tried{$function}{$argument}++;
+    }
+    my @wrong;
+    for my $function (grep { $counts{$_}[1] && $_ ne 'clone3' } sort keys %counts) {
+        my $most = $counts{$function}[1];
+        my $usage = eval { Linux::Clone->can($function)->((undef) x ($most + 1)); 1 } ? '' : $@;
+        my ($names) = $usage =~ /^Usage: Linux::Clone::$function\((.*)\)/;
+        my @names = map { s/ = .*//r } split /, /, $names // '';
+        push @wrong, "$function: $usage" if @names != $most;
+        push @wrong, map { "$function: $_" } grep { !$tried{$function}{"\$$_"} && !($own == -1 && $function =~ /pidfd/) } @names;
+    }
+    is "@wrong", '', 'each argument';
+}
+
 # ---- arguments that are freed ----
 
 # Calls a function with what is in @victims, which is empty by then: perl's @_ holds no references.
@@ -818,6 +866,36 @@ $freed{spawn} = [ undef, undef ];
         }
     }
     is join("\n", @wrong), '', 'arguments that are freed before the call are undef';
+
+    # one at a time, among others that are good
+    my %good = (
+        clone => [ $sub, 0, $refused, (undef) x 3 ], clone3 => [ $sub, \%refused3 ], unshare => [$sighand], pidfd_open => [ -1, 0 ], pidfd_send_signal => [ -1, 0, 0 ],
+        waitid => [ Linux::Clone::P_PID, $$, $nobody ], setns => [ -1, 0 ], pivot_root => [ '/no/such', '/no/such' ], kcmp => [ $$, $$, Linux::Clone::KCMP_FILE, 0, 0 ],
+        siocsifflags => [ 'nosuch0', 0 ], spawn => [ stack_size => 0, taken => 1 ], map { ("ns_get_$_" => [-1]) } qw(userns parent nstype owner_uid)
+    );
+    is_deeply [ sort keys %good ], [ sort keys %freed ], 'each function that has arguments';
+    # where undef is as not given: the kernel refuses the call
+    my %may = map { $_ => 1 } 'clone 1', map { "clone $_" } 3 .. 5;
+    @wrong = ();
+    for my $function (sort keys %good) {
+        my $code = Linux::Clone->can($function);
+        my @good = @{ $good{$function} };
+        for my $n (0 .. $#good) {
+            my $value;
+            my $call = sub { my ($kind) = @_; @victims = ($kind); $value = eval { call_freed($code, @good[ 0 .. $n - 1 ], $victims[0], @good[ $n + 1 .. $#good ]) }; $@ };
+            for my $kind ('text', 5, [1], bless([], 'BadInput::Plain')) {
+                my $said = $call->($kind);
+                my $expected
+                    = $may{"$function $n"} ? qr/\A\z/
+                    : $function eq 'spawn' && $n % 2 ? $read
+                    :                                  qr/\ALinux::Clone::$function: .* must be .*, not undef at \Q$0\E line \d+\.\n\z/;
+                push @wrong, "$function, argument $n: $said" if $said !~ $expected;
+                push @wrong, "$function, argument $n: " . answer($value) if $said eq '' && answer($value) ne 'EINVAL';
+                push @wrong, "$function, argument $n: a leak" if leaves(sub { $call->($kind) });
+            }
+        }
+    }
+    is join("\n", @wrong), '', 'an argument that is freed among others that are not';
 
     # while the first is read, the others go
     my $code_with = sub { my ($status) = @_; return sub { $status } };
