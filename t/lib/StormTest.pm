@@ -34,7 +34,7 @@ sub sender {
     my $pid = fork // die "fork: $!";
     return $pid if $pid;
     $SIG{$_} = 'IGNORE' for $signal, 'PIPE';
-    alarm 0;
+    arm_for($n);
     for (1 .. $n) {
         kill $signal => $target or POSIX::_exit(2);
         if (!defined $ack) {
@@ -48,12 +48,15 @@ sub sender {
     POSIX::_exit(0);
 }
 
+# A process that hangs must end, even if nobody is there any more who waits for it.
+sub arm_for { my ($n) = @_; return alarm $CloneTest::slow * (100 + $n / 10) }
+
 # In a process of its own: starts children of all kinds while the signals come. Returns what went
 # wrong, and notes the figures.
 sub storm {
     my ($n, $signal, %how) = @_;
     my @lines = apart(sub {
-        alarm 0;
+        arm_for($n);
         POSIX::setpgid(0, 0) if $how{group};
         my ($parent, $runs) = ($$, 0);
         pipe my $read, my $write or die "pipe: $!";
@@ -82,6 +85,53 @@ sub storm {
         my $after = state();
         $wrong{"before it $before, after it $after"}++ if $before ne $after;
         return "$n signals, $stormy handlers, $starts children", map { "$_, $wrong{$_} times" } sort keys %wrong;
+    });
+    return told(@lines);
+}
+
+# Signals that a child gets while it works: it has a handler of its own, which answers each. Its
+# parent, which gets none, keeps its own.
+sub storm_in_child {
+    my ($n, $how) = @_;
+    my @lines = apart(sub {
+        arm_for($n);
+        my $runs = 0;
+        $SIG{USR1} = sub { $runs++ };
+        my $before = state();
+        pipe my $read, my $write or die "pipe: $!";
+        pipe my $told, my $tell or die "pipe: $!";
+        my $ack = fileno $write;
+        my $code = sub {
+            my ($own, %wrong) = (0);
+            $SIG{USR1} = sub { $own++; POSIX::write($ack, 'x', 1) };
+            my $sender = sender($n, 'USR1', $$, fileno $read);
+            my $works = 0;
+            until (waitpid($sender, WNOHANG) == $sender) {
+                $works++;
+                # perl's stacks, malloc, and a call that a signal interrupts
+                my @list = sort { $a <=> $b } map { $_ * 7 % 11 } 1 .. 20;
+                $wrong{"the work is wrong: @list"}++ if "@list[ 0, 19 ]" ne '0 10';
+                select undef, undef, undef, 0.0002;
+            }
+            $wrong{"the sender ended with $?: a signal was lost"}++ if $?;
+            $wrong{"$own handlers ran for $n signals"}++ if $own != $n;
+            syswrite $tell, join("\n", $own, map { "$_, $wrong{$_} times" } sort keys %wrong) . "\n";
+            return 7;
+        };
+        my $vfork = Linux::Clone::VM() | Linux::Clone::VFORK();
+        my $child = $how eq 'spawn' ? Linux::Clone::spawn(code => $code) : Linux::Clone::clone($code, 0, POSIX::SIGCHLD() | ($how eq 'VM|VFORK' ? $vfork : 0));
+        my $end = !$child || !ref $child && $child == -1 ? "refused: $!" : do { ref $child ? $child->wait : waitpid $child, 0; CloneTest::ended() };
+        undef $child;
+        close $tell;
+        chomp(my ($own, @wrong) = <$told>);
+        close $_ for $read, $write, $told;
+        push @wrong, "the child: $end" if $end ne 'exit 7';
+        push @wrong, "$runs handlers ran in the parent" if $runs;
+        kill USR1 => $$;
+        push @wrong, "the parent's handler does not run" if $runs != 1;
+        my $after = state();
+        push @wrong, "before it $before, after it $after" if $before ne $after;
+        return ("$n signals, " . ($own // 'no') . ' handlers in the child', @wrong);
     });
     return told(@lines);
 }
@@ -201,12 +251,20 @@ sub storm_test {
             $say->("$what: $figures");
         }
     }
+    for my $how ('copy', 'VM|VFORK', exists $ends{'spawn code'} ? 'spawn' : ()) {
+        my ($figures, $wrong) = storm_in_child($n, $how);
+        is $wrong, '', "a child gets them, $how: nothing is lost, and the parent has its own handlers";
+        $say->("in a child, $how: $figures");
+    }
     # a descriptor that is a number only is lost with an assignment that does not happen
+    my $all = 0;
     for my $name (grep { !/PIDFD/ } sort keys %ends) {
         my ($figures, $wrong) = dying($n / 20 > 20 ? int $n / 20 : 20, $name);
         is $wrong, '', "$name: a handler dies, at any moment";
         $say->("$name: $figures");
+        $all += $1 if $figures =~ /^(\d+)/;
     }
+    cmp_ok $all, '>', 0, 'some have died in the middle of a call';
     SKIP: {
         skip 'spawn is refused', 1 if !exists $ends{'spawn code'};
         my ($figures, $wrong) = dying_wait($n / 20 > 20 ? int $n / 20 : 20);
