@@ -80,10 +80,8 @@ PERL
 # ---- an address: the kernel's, in a shared mapping, with a futex ----
 
 SKIP: {
-    # mmap and futex by number, of this architecture
-    my %calls = (x86_64 => [ 9, 202, 11 ], aarch64 => [ 222, 98, 215 ]);
-    my ($arch) = $Config{archname} =~ /^(x86_64|aarch64)/ or skip "no system call numbers for $Config{archname}", 11;
-    my ($mmap, $futex, $munmap) = @{ $calls{$arch} };
+    my ($mmap, $futex, $munmap) = map { nr($_) } qw(mmap futex munmap);
+    skip "no system call numbers for $Config{archname}", 11 if !defined $mmap;
     my ($page, $prot, $map_shared_anonymous) = (4096, 3, 0x21);
     my $address = syscall $mmap, 0, $page, $prot, $map_shared_anonymous, -1, 0;
     skip "the kernel refuses mmap: errno @{[ $! + 0 ]} ($!)", 11 if $address == -1;

@@ -5,7 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest qw(slurp perl_output children);
+use CloneTest qw(slurp perl_output nr);
 use FaultTest;
 use File::Temp ();
 use POSIX qw(:errno_h :sys_wait_h SIGCHLD);

@@ -5,8 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest ();
-use FaultTest qw(nr);
+use CloneTest qw(nr);
 use KillTest;
 
 plan skip_all => 'this test knows the numbers of system calls for x86-64 and aarch64 only' if !defined nr('ptrace');

@@ -5,7 +5,7 @@ no warnings 'portable';    # addresses have more than 32 bits
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest qw(status result slurp mappings children descriptors namespace_flags needs perl_output);
+use CloneTest qw(status result slurp mappings children descriptors namespace_flags needs perl_output nr);
 use Config;
 use File::Copy ();
 use File::Temp qw(tempdir);
@@ -84,15 +84,14 @@ PERL
 # The guard: whatever recurses, a child that outgrows its stack is killed, and does not touch what
 # lies below. There is a mapping that is shared, and so shows what a child has done to it.
 SKIP: {
-    my $numbers = { x86_64 => '9 0 1', aarch64 => '222 63 64' }->{ (POSIX::uname())[4] };
-    skip 'the numbers of mmap(2), read(2) and write(2) are not known here', 7 if !$numbers;
+    skip 'the numbers of mmap(2), read(2) and write(2) are not known here', 7 if !defined nr('mmap');
     my $program = <<'PERL';
         use strict; use warnings; no warnings qw(portable recursion);
         use Cwd ();
         use CloneTest;
         use Linux::Clone qw(:flags);
         use SpawnTest ();
-        my ($kind, $how, $mmap, $read, $write) = @ARGV;
+        my ($kind, $how) = @ARGV;
         my %run = (
             copy   => sub { status($_[0]) },
             shared => sub { status($_[0], CLONE_VM | CLONE_VFORK) },
@@ -110,17 +109,17 @@ SKIP: {
         }
         my $size = 64 << 10;
         # PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE
-        my $neighbour = syscall($mmap + 0, hex($below) - $size, $size, 3, 1 | 0x20 | 0x100000, -1, 0);
+        my $neighbour = syscall(nr('mmap'), hex($below) - $size, $size, 3, 1 | 0x20 | 0x100000, -1, 0);
         if ($neighbour != hex($below) - $size) { print "mmap: errno ", $! + 0, " ($!)\n"; exit }
         my $pattern = "\xa5" x $size;
         my $fill = sub {
             open my $file, '+>', undef or die "a file: $!";
             syswrite $file, $pattern; sysseek $file, 0, 0;
-            syscall($read + 0, fileno $file, $neighbour, $size) == $size or die "read: $!";
+            syscall(nr('read'), fileno $file, $neighbour, $size) == $size or die "read: $!";
         };
         my $intact = sub {
             open my $file, '+>', undef or die "a file: $!";
-            syscall($write + 0, fileno $file, $neighbour, $size) == $size or die "write: $!";
+            syscall(nr('write'), fileno $file, $neighbour, $size) == $size or die "write: $!";
             sysseek $file, 0, 0;
             sysread $file, my ($now), $size;
             return $now eq $pattern;
@@ -163,7 +162,7 @@ SKIP: {
 PERL
     for my $kind (qw(copy spawn shared)) {
         for my $how ($kind eq 'spawn' ? 'sorted' : qw(sorted plus cloned)) {
-            my ($said) = perl_output($program, $kind, $how, split ' ', $numbers);
+            my ($said) = perl_output($program, $kind, $how);
             next if $said =~ /^mmap: / and fail("$kind, $how: $said");
             is $said, "killed, 0 touched\n", "$kind: $how: SIGSEGV, and what lies below the guard is intact";
         }
@@ -176,8 +175,8 @@ my @root = $> == 0 ? () : (uid_map => 'root', gid_map => 'root');
 
 # /proc of a new root becomes a link at any moment: nothing is mounted where that leads.
 SKIP: {
-    my $renameat2 = { x86_64 => 316, aarch64 => 276 }->{ (POSIX::uname())[4] };
-    skip 'the number of renameat2(2) is not known here', 2 if !$renameat2;
+    my $renameat2 = nr('renameat2');
+    skip 'the number of renameat2(2) is not known here', 2 if !defined $renameat2;
     my $root = tempdir(CLEANUP => 1);
     mkdir "$root/$_" or die "$root/$_: $!" for qw(proc elsewhere);
     symlink 'elsewhere', "$root/link" or die "link: $!";

@@ -6,12 +6,13 @@ use strict;
 use warnings;
 no warnings 'portable';    # addresses have more than 32 bits
 
+use Config;
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps waitid_refusal growth arm);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps waitid_refusal growth arm nr);
 
 # Under memcheck or a sanitizer: so many times are limits longer, and repetitions fewer.
 our $slow = $ENV{TEST_SLOW} || 1;
@@ -188,6 +189,49 @@ sub growth {
     # malloc may have given back what was free before
     $after[0] = $before[0] if $after[0] < $before[0];
     return join ' ', map { $after[$_] - $before[$_] } 0 .. $#before;
+}
+
+# ---- system calls that perl has no function for ----
+
+my %numbers = (
+    # [ x86-64, those that have the generic table ]
+    clone             => [ 56,  220 ],
+    clone3            => [ 435, 435 ],
+    unshare           => [ 272, 97 ],
+    setns             => [ 308, 268 ],
+    pidfd_open        => [ 434, 434 ],
+    pidfd_send_signal => [ 424, 424 ],
+    waitid            => [ 247, 95 ],
+    kcmp              => [ 312, 272 ],
+    pivot_root        => [ 155, 41 ],
+    ioctl             => [ 16,  29 ],
+    socketpair        => [ 53,  199 ],
+    mmap              => [ 9,   222 ],
+    munmap            => [ 11,  215 ],
+    read              => [ 0,   63 ],
+    write             => [ 1,   64 ],
+    renameat2         => [ 316, 276 ],
+    futex             => [ 202, 98 ],
+    ioprio_set        => [ 251, 30 ],
+    epoll_create1     => [ 291, 20 ],
+    epoll_ctl         => [ 233, 21 ],
+    prctl             => [ 157, 167 ],
+    seccomp           => [ 317, 277 ],
+    prlimit64         => [ 302, 261 ],
+    ptrace            => [ 101, 117 ],
+    wait4             => [ 61,  260 ],
+    capget            => [ 125, 90 ],
+    capset            => [ 126, 91 ],
+    rt_sigqueueinfo   => [ 129, 138 ],
+    mount             => [ 165, 40 ],
+);
+my $column = $Config{archname} =~ /^x86_64/ && $Config{ptrsize} == 8 ? 0 : $Config{archname} =~ /^(?:aarch64|riscv64)/ ? 1 : undef;
+
+# The number of a system call, or undef on an architecture that these tests do not know.
+sub nr {
+    my ($name) = @_;
+    my $numbers = $numbers{$name} or die "no number for $name";
+    return defined $column ? $numbers->[$column] : undef;
 }
 
 1;

@@ -6,14 +6,13 @@ package FaultTest;
 use strict;
 use warnings;
 
-use CloneTest ();
-use Config;
+use CloneTest qw(nr);
 use Exporter 'import';
 use Linux::Clone ();
 use Linux::Clone::Child ();
 use POSIX ();
 
-our @EXPORT = qw(%starts @starts start state apart nr rlimit seccomp unprivileged);
+our @EXPORT = qw(%starts @starts start state apart rlimit seccomp unprivileged);
 
 my $sigchld = POSIX::SIGCHLD();
 my $vfork = Linux::Clone::VM() | Linux::Clone::VFORK();
@@ -112,40 +111,7 @@ sub apart {
     return @lines;
 }
 
-# ---- system calls that perl has no function for ----
-
-my %numbers = (
-    # [ x86-64, those that have the generic table ]
-    clone             => [ 56,  220 ],
-    clone3            => [ 435, 435 ],
-    unshare           => [ 272, 97 ],
-    setns             => [ 308, 268 ],
-    pidfd_open        => [ 434, 434 ],
-    pidfd_send_signal => [ 424, 424 ],
-    waitid            => [ 247, 95 ],
-    kcmp              => [ 312, 272 ],
-    pivot_root        => [ 155, 41 ],
-    ioctl             => [ 16,  29 ],
-    socketpair        => [ 53,  199 ],
-    mmap              => [ 9,   222 ],
-    prctl             => [ 157, 167 ],
-    seccomp           => [ 317, 277 ],
-    prlimit64         => [ 302, 261 ],
-    ptrace            => [ 101, 117 ],
-    wait4             => [ 61,  260 ],
-    capget            => [ 125, 90 ],
-    capset            => [ 126, 91 ],
-    rt_sigqueueinfo   => [ 129, 138 ],
-    mount             => [ 165, 40 ],
-);
-my $column = $Config{archname} =~ /^x86_64/ && $Config{ptrsize} == 8 ? 0 : $Config{archname} =~ /^aarch64/ ? 1 : undef;
-
-# The number of a system call, or undef on an architecture that these tests do not know.
-sub nr {
-    my ($name) = @_;
-    my $numbers = $numbers{$name} or die "no number for $name";
-    return defined $column ? $numbers->[$column] : undef;
-}
+# ---- limits, filters, users ----
 
 my %resources = (AS => 9, NPROC => 6, NOFILE => 7, SIGPENDING => 11, STACK => 3, FSIZE => 1);
 

@@ -6,9 +6,9 @@ package KillTest;
 use strict;
 use warnings;
 
-use CloneTest qw(slurp);
+use CloneTest qw(slurp nr);
 use Exporter 'import';
-use FaultTest qw(nr state);
+use FaultTest qw(state);
 use File::Temp ();
 use Linux::Clone ();
 use Linux::Clone::Child ();
