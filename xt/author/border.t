@@ -180,7 +180,6 @@ sub wanted {
     my (@objects) = @_;
     my %wanted;
     for my $object (@objects) {
-        my $member = $object;
         for (split /\n/, runs("nm $object", $dir, qw(nm -A -u), $object)) {
             next if /shim\.o:/;
             $wanted{$1}++ if / [Uw] (\w+)/;

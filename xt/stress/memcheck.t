@@ -1,7 +1,9 @@
 # valgrind's memcheck over the whole suite: each test file comes to its end, with no error and nothing
 # of ours lost, in none of its processes. The programs that a test execs are not watched.
 #
-# A FILE= in the environment takes only the test files that match.
+#     prove -b xt/stress/memcheck.t
+#
+# FILE, a pattern, takes only the test files that match: FILE=t/2 prove -bv xt/stress/memcheck.t
 use strict;
 use warnings;
 use FindBin;

@@ -3,7 +3,9 @@
 # from perl. Each scalar is an allocation of its own there, so that one that is used after it was
 # freed is found, whoever does it. A report of either is a failure.
 #
-# A FILE= in the environment takes only the test files that match.
+#     prove -b xt/stress/sanitizers.t
+#
+# FILE, a pattern, takes only the test files that match: FILE=t/2 prove -bv xt/stress/sanitizers.t
 use strict;
 use warnings;
 use FindBin;
