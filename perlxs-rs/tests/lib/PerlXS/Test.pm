@@ -41,7 +41,7 @@ sub leaks (&) {
 }
 
 # Runs a program in a perl of its own, with the extension loaded. Returns its output, both
-# streams, and its exit status.
+# streams, and its exit status, or "signal N".
 sub child_perl {
     my ($program) = @_;
     local $ENV{PERLXS_TEST_LIB} = $INC[0];
@@ -54,7 +54,7 @@ sub child_perl {
     }
     my $output = do { local $/; <$fh> };
     close $fh;
-    return ($output, $? >> 8);
+    return ($output, $? & 127 ? 'signal ' . ($? & 127) : $? >> 8);
 }
 
 1;
