@@ -4,12 +4,12 @@ package CloneTest;
 
 use strict;
 use warnings;
-no warnings 'portable';    # addresses have more than 32 bits
 
 use Config;
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
+use ProcessTest qw(ended slurp mappings stacks descriptors children);
 use Test::More;
 
 our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps waitid_refusal growth arm nr);
@@ -38,11 +38,6 @@ sub reap {
     my ($pid) = @_;
     waitpid($pid, 0) == $pid or die "waitpid $pid: $!";
     return ended();
-}
-
-# How the last child ended, by $?: "exit N" or "signal N".
-sub ended {
-    return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8);
 }
 
 # Runs a child to its end: "exit N" or "signal N".
@@ -129,46 +124,6 @@ sub perl_output {
     my $output = do { local $/; <$fh> };
     close $fh;
     return ($output, $?);
-}
-
-sub slurp {
-    my ($file) = @_;
-    open my $fh, '<', $file or die "$file: $!";
-    local $/;
-    return <$fh>;
-}
-
-# The lines of /proc/self/maps.
-sub mappings {
-    return split /\n/, slurp('/proc/self/maps');
-}
-
-# The number of stacks that are mapped: a guard of 1 MiB without access below one with read and write.
-sub stacks {
-    my ($n, $guard) = (0);
-    for (mappings()) {
-        my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
-        $n++ if defined $guard && $guard eq $from && $access eq 'rw-p';
-        $guard = $access eq '---p' && hex($to) - hex($from) == 1 << 20 ? $to : undef;
-    }
-    return $n;
-}
-
-# The number of this process's children, zombies too.
-sub children {
-    my $n = 0;
-    opendir my $proc, '/proc' or die "/proc: $!";
-    for my $pid (grep { /^\d+$/ } readdir $proc) {
-        my $stat = eval { slurp("/proc/$pid/stat") } // next;
-        $n++ if $stat =~ /^\d+ \(.*\) \S (\d+)/s && $1 == $$;
-    }
-    return $n;
-}
-
-# The number of open descriptors.
-sub descriptors {
-    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
-    return scalar(grep { /^\d/ } readdir $dir) - 1;
 }
 
 # Runs the code and tells what there is more of: kB of address space, mappings, descriptors,

@@ -55,6 +55,7 @@ use Fcntl ();
 use Linux::Clone qw(:flags clone3 spawn pidfd_open);
 use List::Util qw(min);
 use POSIX qw(SIGCHLD);
+use ProcessTest qw(ended slurp mappings descriptors);
 use Time::HiRes qw(sleep time);
 no warnings qw(threads exec);
 
@@ -63,8 +64,6 @@ my $shared = CLONE_VM | CLONE_VFORK;
 my $user = $> == 0 ? 0 : CLONE_NEWUSER;
 my $null = POSIX::open('/dev/null', POSIX::O_WRONLY());
 my $true = (grep { -x } qw(/bin/true /usr/bin/true))[0];
-
-sub ended { return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8) }
 
 # Reaps this very child: how it ended. One that takes longer than a minute hangs.
 sub reap {
@@ -213,6 +212,10 @@ sub hire {
     return;
 }
 
+# kB
+sub size { return (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+)/m)[0] }
+# this one, too
+sub tasks { return scalar(() = glob '/proc/self/task/*') }
 sub joined { $_->join for threads->list(threads::joinable); return }
 
 sub all_gone {
@@ -222,29 +225,25 @@ sub all_gone {
         open my $log, '<', "$dir/log" or last;
         my $ends = grep { /^end / } <$log>;
         # a thread that is detached ends after it has said so: it is gone when the kernel has it no more
-        return if $ends >= $started && !threads->list(threads::all) && !entries('/proc/self/task');
+        return if $ends >= $started && !threads->list(threads::all) && tasks() == 1;
         sleep 0.05;
     }
     report('wrong: threads hang');
     return;
 }
 
-sub entries { my ($of) = @_; opendir my $dir, $of or die "$of: $!"; return scalar(grep { /^\d/ } readdir $dir) - 1 }
-sub mappings { open my $fh, '<', '/proc/self/maps' or die $!; my @lines = <$fh>; return scalar @lines }
-sub size { open my $fh, '<', '/proc/self/status' or die $!; my ($kb) = join('', <$fh>) =~ /^VmSize:\s+(\d+)/m; return $kb }
-
 srand $seed;
 # so much is there once each has run: arenas of malloc's, stacks, modules
 hire(scalar @kinds) for 1 .. 8;
 turn($_) for @mains;
 all_gone();
-my @before = (size(), mappings(), entries('/proc/self/fd'));
+my @before = (size(), scalar mappings(), descriptors());
 
 my $end = time + $seconds;
 while (time < $end) {
     joined();
     # detached threads are not listed: two are as many as may be
-    hire(5 + int rand 30) while threads->list(threads::all) < 6 || entries('/proc/self/task') < 8;
+    hire(5 + int rand 30) while threads->list(threads::all) < 6 || tasks() < 9;
     turn($mains[ rand @mains ]);
     my $n = 1 + int rand 200;
     my $pid = fork // die "fork: $!";
@@ -254,7 +253,7 @@ while (time < $end) {
     report("wrong fork: $got, not exit $n") if $got ne "exit $n";
 }
 all_gone();
-my @after = (size(), mappings(), entries('/proc/self/fd'));
+my @after = (size(), scalar mappings(), descriptors());
 
 open my $log, '<', "$dir/log" or die "$dir/log: $!";
 my (%did, @wrong);

@@ -22,6 +22,7 @@ use warnings;
 
 use Config ();
 use Exporter 'import';
+use ProcessTest qw(slurp);
 
 our @EXPORT = qw(%NUMBER %G $OUT new_model child_of deliver rules ends_by flush_buffer unshared log_objects
     expected real differences %ns_link @out_text @log_text @err_text complain namespaces);
@@ -199,13 +200,6 @@ sub unshared {
 }
 
 # ---- what is, and what should be ----
-
-sub slurp {
-    my ($file) = @_;
-    open my $fh, '<', $file or die "$file: $!";
-    local $/;
-    return scalar <$fh>;
-}
 
 # The numbers of the bits of a hexadecimal mask, from 1.
 sub signals_of {

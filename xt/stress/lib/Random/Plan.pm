@@ -11,6 +11,7 @@ no warnings qw(exiting);
 use Errno ();
 use Linux::Clone ();
 use POSIX ();
+use ProcessTest qw(ended);
 use Random::Model;
 use Random::Prng;
 use Time::HiRes ();
@@ -38,8 +39,6 @@ sub write_log {
 }
 
 END { write_log('END') if !$finished && defined $log }
-
-sub ended { return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8) }
 
 # A handler that counts in %G.
 sub counter {

@@ -13,6 +13,7 @@ use IO::Handle ();
 use Linux::Clone ();
 use Linux::Clone::Child ();
 use POSIX ();
+use ProcessTest qw(slurp mappings stacks);
 use Random::Model;
 use Random::Plan;
 use Random::Prng;
@@ -65,7 +66,7 @@ sub run {
     $model->{mem}{buf} = '';
     reap(start_one(), 'exit 0');    # the first child leaves its stack
     $model->{mem}{n_CHLD}++;
-    ($stacks, $maps) = memory();
+    ($stacks, $maps) = (stacks(), scalar mappings());
     complain("$stacks stacks are kept, not 1") if $stacks != 1;
 
     NOWHERE: for my $n (1 .. $steps) {
@@ -100,20 +101,6 @@ sub start_one {
     return $pid;
 }
 
-# The number of children's stacks, and of mappings but those of the heap.
-sub memory {
-    my ($stacks, $maps, $guard) = (0, 0, '');
-    for (split /\n/, Random::Model::slurp('/proc/self/maps')) {
-        my ($from, $to, $access, $path) = /^(\w+)-(\w+) (\S+) \S+ \S+ \S+\s*(.*)/;
-        $maps++;
-        no warnings 'portable';
-        my $size = hex($to) - hex($from);
-        $stacks++ if $guard eq $from && $access eq 'rw-p';
-        $guard = $access eq '---p' && $size == 1 << 20 ? $to : '';
-    }
-    return ($stacks, $maps);
-}
-
 # ---- what must be true after each step ----
 
 sub verify {
@@ -143,17 +130,17 @@ sub verify {
     OUT->flush;
     my $text = join('', @out_text) . $model->{mem}{buf};
     $model->{mem}{buf} = '';
-    my $got = Random::Model::slurp($out_file);
+    my $got = slurp($out_file);
     complain("the output is '$got', not '$text'") if $got ne $text;
-    my $log = join ' ', sort split ' ', Random::Model::slurp($log_file);
+    my $log = join ' ', sort split ' ', slurp($log_file);
     my $log_text = join ' ', sort @log_text;
     complain("the log is '$log', not '$log_text'") if $log ne $log_text;
-    my $errors = Random::Model::slurp($err_file);
+    my $errors = slurp($err_file);
     my $pattern = join '', @err_text;
     complain("STDERR has '$errors', not /$pattern/") if $errors !~ /\A$pattern\z/;
     truncate $_, 0 for $out_file, $log_file, $err_file;
 
-    my ($stacks_now, $maps_now) = memory();
+    my ($stacks_now, $maps_now) = (stacks(), scalar mappings());
     complain("$stacks_now stacks, not $stacks") if $stacks_now != $stacks;
     # malloc takes some for itself
     complain("$maps_now mappings, not about $maps") if $maps_now > $maps + 12;
@@ -164,13 +151,13 @@ sub verify {
 # pid => lives or ended
 sub children {
     my %children;
-    my $list = eval { Random::Model::slurp("/proc/self/task/$$/children") };
+    my $list = eval { slurp("/proc/self/task/$$/children") };
     my @pids = defined $list ? split ' ', $list : do {
         opendir my $dir, '/proc' or die "/proc: $!";
         grep { /^\d+$/ } readdir $dir;
     };
     for my $pid (@pids) {
-        my ($state, $parent) = (eval { Random::Model::slurp("/proc/$pid/stat") } // '') =~ /^\d+ \(.*\) (\S) (\d+)/s;
+        my ($state, $parent) = (eval { slurp("/proc/$pid/stat") } // '') =~ /^\d+ \(.*\) (\S) (\d+)/s;
         $children{$pid} = $state eq 'Z' ? 'ended' : 'lives' if defined $state && $parent == $$;
     }
     return %children;
@@ -570,7 +557,7 @@ $steps{thread} = sub {
         my $n = 0;
         Time::HiRes::sleep(0.001) while (stat '/proc/self/task')[3] > 3 && $n++ < 20_000;
         # the C library keeps stacks of threads
-        ($stacks, $maps) = memory();
+        ($stacks, $maps) = (stacks(), scalar mappings());
         return;
     };
 };

@@ -1,0 +1,59 @@
+package ProcessTest;
+
+# What a process has, by proc(5). Loading it does nothing else: programs that are watched by others
+# load it, too.
+
+use strict;
+use warnings;
+no warnings 'portable';    # addresses have more than 32 bits
+
+use Exporter 'import';
+
+our @EXPORT_OK = qw(ended slurp mappings stacks descriptors children);
+
+# How the last child ended, by $?: "exit N" or "signal N".
+sub ended {
+    return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8);
+}
+
+sub slurp {
+    my ($file) = @_;
+    open my $fh, '<', $file or die "$file: $!";
+    local $/;
+    return <$fh>;
+}
+
+# The lines of /proc/self/maps.
+sub mappings {
+    return split /\n/, slurp('/proc/self/maps');
+}
+
+# The number of stacks that are mapped: a guard of 1 MiB without access below one with read and write.
+sub stacks {
+    my ($n, $guard) = (0);
+    for (mappings()) {
+        my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
+        $n++ if defined $guard && $guard eq $from && $access eq 'rw-p';
+        $guard = $access eq '---p' && hex($to) - hex($from) == 1 << 20 ? $to : undef;
+    }
+    return $n;
+}
+
+# The number of this process's children, zombies too.
+sub children {
+    my $n = 0;
+    opendir my $proc, '/proc' or die "/proc: $!";
+    for my $pid (grep { /^\d+$/ } readdir $proc) {
+        my $stat = eval { slurp("/proc/$pid/stat") } // next;
+        $n++ if $stat =~ /^\d+ \(.*\) \S (\d+)/s && $1 == $$;
+    }
+    return $n;
+}
+
+# The number of open descriptors.
+sub descriptors {
+    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
+    return scalar(grep { /^\d/ } readdir $dir) - 1;
+}
+
+1;
