@@ -9,7 +9,7 @@ no warnings 'experimental::refaliasing';
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/../perlxs-rs/tests/lib";
 use Test::More;
-use CloneTest qw(mappings descriptors children perl_output);
+use CloneTest qw(mappings stacks descriptors children perl_output);
 use BadInput;
 use PerlXS::Test qw(sv_count);    # `make test_dynamic` builds it
 use Config;
@@ -537,7 +537,9 @@ SKIP: {
 
 # ---- all values for all of them ----
 
-my $state = sub { return join ', ', map { "$$_[0] $$_[1]" } [ children => children() ], [ descriptors => descriptors() ], [ mappings => scalar mappings() ] };
+my $state = sub { return join ', ', map { "$$_[0] $$_[1]" } [ children => children() ], [ descriptors => descriptors() ], [ stacks => stacks() ] };
+# others perl and malloc have, too: what is left with each value of an argument is a hundred
+my $maps = mappings();
 
 # How many scalars ten calls leave, if the second leaves any: what perl keeps, it has then.
 sub leaves {
@@ -577,9 +579,10 @@ for (@arguments) {
         $calls++;
     }
     is join("\n", @wrong), '', "$what: " . @values . ' values';
-    is $state->(), $before, "$what: no child, no descriptor, no mapping more";
+    is $state->(), $before, "$what: no child, no descriptor, no stack more";
 }
 note "$calls calls";
+cmp_ok mappings() - $maps, '<', @values / 2, 'nor a mapping with each';
 
 # ---- methods of what is no child ----
 
