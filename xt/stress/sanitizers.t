@@ -52,7 +52,7 @@ for my $what (sort keys %library) {
 # Runs perl: its status, its output, and the reports; not AddressSanitizer's warnings about stacks
 # other than a thread's, with which asan-stacks.c deals.
 sub checked {
-    my @command = ('env', "LD_PRELOAD=$stacks", $perl, '-Iblib/lib', '-Iblib/arch', @_);
+    my @command = ('env', "LD_PRELOAD=$stacks", $perl, "-I$copy/blib/lib", "-I$copy/blib/arch", @_);
     my %options = (%env, ASAN_OPTIONS => "$env{ASAN_OPTIONS}:verify_asan_link_order=0");
     my ($status, $output) = run(\%options, $copy, @command);
     my $reported = join '', map { my $said = slurp($_); unlink $_; $said } glob "$reports/*";
