@@ -196,7 +196,7 @@ sub work { my ($n) = @_; my %h = map { ($_ => [ 1 .. 5 ]) } 1 .. $n; my @s = sor
     # the child is of the parent's process group: each signal goes to both
     my $storm = storm([qw(USR1 USR2 WINCH)], sub { $parent });
     my @wrong;
-    for my $turn (1 .. 500) {
+    for my $turn (1 .. POSIX::ceil(500 / $CloneTest::slow)) {
         my $result;
         my $end = shared($turn % 2 ? sub { $result = work(100); 17 } : sub { $result = work(100); exec '/bin/true' });
         push @wrong, $end if $end ne ($turn % 2 ? 'exit 17' : 'exit 0') || $result != $expected;
@@ -217,11 +217,12 @@ sub work { my ($n) = @_; my %h = map { ($_ => [ 1 .. 5 ]) } 1 .. $n; my @s = sor
         'an exec'          => sub { no warnings; while (1) { exec '/nonexistent/x', map { $_ + 0.5 } 1 .. 500 } },
         'opening and closing' => sub { while (1) { open my $fh, '<', '/dev/null' or die; my @lines = <$fh> } },
     );
+    my $children = POSIX::ceil(100 / $CloneTest::slow);
     my $realtime = POSIX->can('SIGRTMIN') ? POSIX::SIGRTMIN() + 6 : 40;
     for my $what (sort keys %work) {
         for my $signal (SIGUSR1, SIGTERM, $realtime) {
             my (%ends, @wrong);
-            for my $turn (1 .. 100) {
+            for my $turn (1 .. $children) {
                 my $pid = Linux::Clone::clone(sub {
                     my $child = $$;
                     # from a process of its own, after a random time; an orphan that ends by itself
@@ -231,7 +232,7 @@ sub work { my ($n) = @_; my %h = map { ($_ => [ 1 .. 5 ]) } 1 .. $n; my @s = sor
                 $ends{ CloneTest::reap($pid) }++;
                 push @wrong, $turn if work(50) != $expected;
             }
-            is_deeply \%ends, { "signal $signal" => 100 }, "100 children that signal $signal ends in the middle of $what";
+            is_deeply \%ends, { "signal $signal" => $children }, "$children children that signal $signal ends in the middle of $what";
             is_deeply \@wrong, [], 'leave the interpreter in order';
         }
     }

@@ -1,7 +1,7 @@
 /* AddressSanitizer knows the stack of a thread, not those that a child of clone(2) gets. A longjmp
  * on such a stack leaves the marks of the frames it passes, which are later taken for errors
  * (https://github.com/google/sanitizers/issues/189). So does a child that ends in memory which it
- * shares with its parent. xt/stress/sanitizers.t preloads this, which takes them away.
+ * shares with its parent. xt/stress/sanitizers.t loads this first, which takes them away.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -14,7 +14,8 @@
 extern void *__libc_stack_end;
 /* not there in a program without AddressSanitizer */
 extern void __asan_unpoison_memory_region(void const volatile *, size_t) __attribute__((weak));
-extern const char *__asan_locate_address(void *, char *, size_t, void **, size_t *) __attribute__((weak));
+extern const char *__asan_locate_address(void *, char *, size_t, void **, size_t *)
+    __attribute__((weak));
 
 /* A child that is killed may leave one. */
 enum { STACKS = 4096 };
