@@ -1967,7 +1967,7 @@ static void S_guest_signal(int signal)
 static Sighandler_t S_perl_handler;
 static int S_guests;
 
-static int S_same_handler(const SV *a, const SV *b)
+static int S_same_handler(SV *a, SV *b)
 {
     if (!a || !b)
         return a == b;
