@@ -2072,7 +2072,7 @@ static int S_signals_differ(pTHX_ const perlxs_shared *s)
 
     FOR_EACH_ELEMENT(sig, n, entry)
         if (SvOK(HeVAL(entry))) {
-            const SV *const value = S_saved_value(s, HeVAL(entry));
+            SV *const value = S_saved_value(s, HeVAL(entry));
 
             if (!value || !S_same_handler(HeVAL(entry), value))
                 return 1;

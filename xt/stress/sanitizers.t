@@ -38,6 +38,7 @@ my %env    = (
     UBSAN_OPTIONS => "$common:print_stacktrace=1",
     PERL_DESTRUCT_LEVEL => 2,
     TEST_SLOW           => 10,
+    UNDER_SANITIZER     => 1,
 );
 
 runs('Makefile.PL', \%env, $copy, $perl, 'Makefile.PL');
