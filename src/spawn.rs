@@ -115,17 +115,30 @@ impl Child {
     pub(crate) fn into_object(self, new: &Code) -> Result<Scalar, Error> {
         let perl = new.perl();
         let Child { pid, pidfd } = self;
-        let object = new.call(&[Scalar::new(perl, pid), Scalar::new(perl, pidfd.as_raw_fd())]);
-        let error = match object {
-            Ok(object) if matches!(object.is_defined(), Ok(true)) => {
-                // the handle's from here on
+        // true once the handle has it: then perl closes it, whatever comes next
+        let taken = Scalar::new(perl, false);
+        let object = new.call(&[
+            Scalar::new(perl, pid),
+            Scalar::new(perl, pidfd.as_raw_fd()),
+            taken.clone(),
+        ]);
+        let errno = sys::errno();
+        let pidfd = match matches!(taken.is_true(), Ok(false)) {
+            true => Some(pidfd),
+            false => {
                 let _ = pidfd.into_raw_fd();
-                return Ok(object);
+                None
             }
-            Ok(_) => Error::Refused(Refusal::new("pidfd", sys::errno(), None)),
+        };
+        let error = match object {
+            Ok(object) if matches!(object.is_defined(), Ok(true)) => return Ok(object),
+            Ok(_) => Error::Refused(Refusal::new("pidfd", errno, None)),
             Err(error) => Error::Perl(error),
         };
-        sys::kill_and_reap(pidfd.as_raw_fd(), pid);
+        match pidfd {
+            Some(pidfd) => sys::kill_and_reap(pidfd.as_raw_fd(), pid),
+            None => sys::kill_and_reap_by_id(pid),
+        }
         Err(error)
     }
 

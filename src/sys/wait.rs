@@ -156,10 +156,16 @@ pub(crate) fn keeps_its_id(pidfd: c_int) -> bool {
     wait_by_pidfd(pidfd, libc::WNOHANG | libc::WNOWAIT) == 0
 }
 
-/// Kills a child and reaps it, where there are no pidfds.
+/// Kills a child and reaps it, where there is no pidfd.
 pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
-    // SAFETY: touches no memory.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: a null `siginfo_t` is allowed; nothing else touches memory.
+    unsafe {
+        // somebody else may have reaped it: then the id may be a stranger's
+        if libc::waitid(libc::P_PID, pid as libc::id_t, ptr::null_mut(), options) == 0 {
+            libc::kill(pid, libc::SIGKILL);
+        }
+    }
     reap(pid);
 }
 

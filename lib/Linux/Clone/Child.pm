@@ -11,15 +11,16 @@ our $VERSION = '0.100';
 # does, are this thread's.
 sub CLONE_SKIP { return 1 }
 
-# For spawn: the handle takes over the descriptor.
+# For spawn: the handle takes over the descriptor, and the third argument says so in the same
+# statement, since a handler may die before the next one.
 sub _new {
     my ($pid, $pidfd) = @_;
     my $self = bless { pid => $pid }, __PACKAGE__;
     # perl warns of a handle that is to be read if STDOUT is closed
     no warnings 'io';
     local $^F = 2;    # it stays close-on-exec
-    open $self->{pidfd}, '<&=', $pidfd or return;
-    return $self;
+    $_[2] = open $self->{pidfd}, '<&=', $pidfd;
+    return $_[2] ? $self : undef;
 }
 
 sub pid   { return $_[0]{pid} }
