@@ -177,7 +177,7 @@ fn wrong(message: impl AsRef<str>) -> Error {
 fn name(arg: &Scalar) -> Result<String, Error> {
     let name = arg.copy()?;
     match name.file_name()? {
-        Some(_) => Ok(name.text()?.unwrap_or_default()),
+        Some(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         None => Err(wrong(format!(
             "the name of an option must be a string, not {}",
             name.describe()
