@@ -106,6 +106,14 @@ impl CloneFlags {
                 "SETTLS with VM would give one interpreter two thread-local storages; \
                  leave one of them out",
             )
+        } else if self.contains(Self::VM | Self::SIGHAND | Self::NEWPID)
+            && !self.contains(Self::THREAD)
+        {
+            // (with THREAD the kernel refuses it)
+            Some(
+                "SIGHAND with NEWPID would make the parent ignore SIGCHLD when the child ends; \
+                 leave SIGHAND out",
+            )
         } else {
             None
         }

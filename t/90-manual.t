@@ -339,6 +339,8 @@ my %messages = (
         [ clone_with($code, 0, CLONE_VM | SIGCHLD) ],
     "$clone: SETTLS with VM would give one interpreter two thread-local storages; leave one of them out" =>
         [ clone_with($code, 0, CLONE_SETTLS | CLONE_VM | CLONE_VFORK | SIGCHLD, undef, 4096) ],
+    "$clone: SIGHAND with NEWPID would make the parent ignore SIGCHLD when the child ends; leave SIGHAND out" =>
+        [ clone_with($code, 0, CLONE_SIGHAND | CLONE_NEWPID | CLONE_VM | CLONE_VFORK | SIGCHLD) ],
     "$clone: SETTLS needs \$tls" => [ clone_with($code, 0, CLONE_SETTLS | SIGCHLD) ],
     "$clone: \$tls is no address in memory: %s" =>
         $Config{archname} =~ /^i[3-6]86/ ? [] : [ map { clone_with($code, 0, CLONE_SETTLS | SIGCHLD, undef, $_) } 'x', 0, [] ],

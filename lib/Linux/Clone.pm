@@ -897,10 +897,10 @@ accepts it in a process of one thread, without effect.
 =item SIGHAND
 
 Share the table of signal handlers. Linux 2.0. Needs VM. In the child all
-signals stay blocked until it execs or ends. Not for process 1 of a namespace
-(NEWPID): when that ends the kernel ignores SIGCHLD for all who share the
-table, so that the parent cannot wait for it. unshare accepts it in a process
-of one thread, without effect.
+signals stay blocked until it execs or ends. Not with NEWPID: when process 1
+of a namespace ends the kernel ignores SIGCHLD for all who share the table, so
+that the parent could wait for nobody any more. unshare accepts it in a
+process of one thread, without effect.
 
 =item THREAD
 
@@ -1739,6 +1739,8 @@ The low byte of C<$flags> is the exit signal.
 See L</SHARED MEMORY>.
 
 =item Linux::Clone::clone: SETTLS with VM would give one interpreter two thread-local storages; leave one of them out
+
+=item Linux::Clone::clone: SIGHAND with NEWPID would make the parent ignore SIGCHLD when the child ends; leave SIGHAND out
 
 =item Linux::Clone::clone: SETTLS needs $tls
 
