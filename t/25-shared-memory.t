@@ -497,6 +497,64 @@ for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NE
     ok -e '/proc/self/fd/1', 'closes none';
 }
 
+# ---- handles that the child opens and leaves ----
+
+{
+    # the parent's own file of the same number, and one that a destructor opens while the frames are left
+    package Opens { sub new { my ($class, $keep) = @_; return bless { keep => $keep }, $class }
+        sub DESTROY { my ($self) = @_; open my $fh, '<', '/proc/self/status' or die $!; ${ $self->{keep} } = $fh if $self->{keep} } }
+    my $before = descriptors();
+    for my $code (
+        sub { my $opens = Opens->new; open my $fh, '<', '/dev/null' or die $!; exec '/bin/true' },
+        sub { open my $fh, '<', '/dev/null' or die $!; my $opens = Opens->new; exec '/bin/true' },
+        )
+    {
+        is join(' ', map { shared($code) } 1 .. 5), join(' ', ('exit 0') x 5), 'a destructor opens a file while the parent leaves the frames';
+        is descriptors(), $before, 'and closes it';
+    }
+    my $kept;
+    is shared(sub { my $opens = Opens->new(\$kept); open my $fh, '<', '/dev/null' or die $!; exec '/bin/true' }), 'exit 0', 'one that it keeps';
+    like scalar <$kept>, qr/^Name:/, 'is the parent\'s';
+    undef $kept;
+    my $files = Linux::Clone::FILES;
+    for my $row ([ 'the default layer', '<', 0 ], [ ':stdio', '<:stdio', 0 ], [ 'FILES and unshare', '<', $files ]) {
+        my ($what, $mode, $flags) = @$row;
+        my $handle;
+        is shared(sub { Linux::Clone::unshare($files) == 0 or return 9 if $flags; open $handle, $mode, '/dev/zero' or return 8; 0 }, $flags), 'exit 0', "a handle that the child keeps: $what";
+        open my $own, '<', '/proc/self/status' or die $!;
+        is fileno($handle) // -1, -1, 'has no descriptor here';
+        ok !defined(do { no warnings; local $/ = \10; <$handle> }), 'nothing to be read';
+        { no warnings; close $handle }
+        like scalar <$own>, qr/^Name:/, 'and its number may be a file\'s of the parent';
+    }
+    is descriptors(), $before, 'nothing is left open';
+    my $dir;
+    is join(' ', map { shared(sub { opendir $dir, '/proc' or return 8; return readdir $dir ? 0 : 9 }) } 1 .. 3), join(' ', ('exit 0') x 3), 'a directory handle, in one child after the other';
+    undef $dir;
+    is join(' ', map { shared(sub { opendir $dir, '/proc' or return 8; 0 }, $files) . (undef $dir, '')[1] } 1 .. 3), join(' ', ('exit 0') x 3), 'with FILES';
+    is descriptors(), $before, 'nothing is left open';
+}
+
+# ---- signals in the copy that a destructor makes ----
+
+{
+    my $end;
+    package Forks { sub DESTROY {
+        defined(my $pid = fork) or die $!;
+        if (!$pid) {
+            local $SIG{ALRM} = sub { POSIX::_exit(3) };
+            POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), POSIX::SigSet->new(POSIX::SIGALRM()));
+            kill ALRM => $$;
+            1 for 1 .. 10;
+            POSIX::_exit(4);
+        }
+        waitpid $pid, 0;
+        $end = $? >> 8;
+    } }
+    is shared(sub { my $forks = bless {}, 'Forks'; exec '/bin/true' }), 'exit 0', 'a destructor that forks';
+    is $end, 3, 'whose process handles its signals';
+}
+
 # ---- THREAD ----
 
 {

@@ -239,4 +239,17 @@ sub work { my ($n) = @_; my %h = map { ($_ => [ 1 .. 5 ]) } 1 .. $n; my @s = sor
     is $seen, 0, 'and ran no handler';
 }
 
+# ---- %SIG, emptied ----
+
+for my $how ([ 'delete' => sub { delete $SIG{USR1}; 0 } ], [ 'an empty %SIG' => sub { %SIG = (); 0 } ], [ 'undef %SIG' => sub { undef %SIG; 0 } ]) {
+    my ($what, $code) = @$how;
+    my $runs = 0;
+    local $SIG{USR1} = sub { $runs++ };
+    is status($code, $shared), 'exit 0', "$what in the child";
+    is ref $SIG{USR1}, 'CODE', 'the handler is in the parent\'s %SIG';
+    { local $SIG{USR1} = 'IGNORE' }
+    kill USR1 => $$;
+    is $runs, 1, 'and stays, whatever is local';
+}
+
 done_testing;

@@ -314,4 +314,13 @@ PERL
 is_deeply [ in_thread(sub { status(sub { threads->exit(3) }) }) ], ['exit 3'], 'threads->exit ends such a child, with this status';
 is children(), 0, 'no child is left';
 
+# The descriptors that a child leaves to the threads: a directory would lead out of a new root.
+like join('', in_thread(sub {
+    pipe my $read, my $write or die "pipe: $!";
+    my $end = status(sub { syswrite $write, join ' ', map { readlink("/proc/self/fd/$_") // () } 3 .. 200; 0 }, $shared);
+    sysread $read, my $open, 65536;
+    my $directories = grep { m{^/} && -d } split ' ', $open;
+    return "$end, " . (split ' ', $open) . " descriptors, $directories directories";
+})), qr/^exit 0, (?:6[4-9]|7\d|8\d) descriptors, 0 directories$/, 'a child of a thread has many descriptors, of no directory';
+
 done_testing;

@@ -1356,11 +1356,11 @@ descriptors, unless FS or FILES shares them. So a handle that the child closes
 is closed as a perl object in the parent, too, while the parent's descriptor
 stays open with nothing left to close it. In the child work on descriptors:
 C<POSIX::dup2> and C<POSIX::close> leave handles alone. And a handle that the
-child opens has no file in the parent; if the child keeps it, there it has a
-descriptor that is none, until it is closed. In a process with several threads
-the child leaves the 64 lowest free descriptors to the others: perl keeps one
-account of all handles by their numbers. A pipe of C<open> that the child
-closes is one whose program the parent cannot wait for any more. See
+child opens has no file in the parent: there its C<fileno> is -1, and what the
+child had not written is lost. In a process with several threads the child
+leaves the 64 lowest free descriptors to the others: perl keeps one account of
+all handles by their numbers. A pipe of C<open> that the child closes is one
+whose program the parent cannot wait for any more. See
 L</A program with its input and output redirected>.
 
 =item Its end
@@ -1432,7 +1432,7 @@ A child outlives the thread that started it, and any thread may wait for it;
 with C<parent_death> it gets its signal when that thread ends.
 
 The C library helps fork(3) more than clone(2). glibc's fork(3) holds the
-locks of malloc, of stdio and of nsswitch.conf(5) while the process is copied,
+locks of malloc, of stdio and of F<nsswitch.conf> while the process is copied,
 and sets free that of the dynamic loader and the list of threads, so that the
 copy has no lock that another thread held. For clone(2) nobody can do that
 from outside of glibc. So, where there are other threads, the child takes and

@@ -1,6 +1,3 @@
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* O_PATH */
-#endif
 #include "shim.h"
 #include "perliol.h"
 
@@ -213,7 +210,7 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
         SV *const sv = call->args[i];
 
         if (SvIS_FREED(sv))
-            ALLOCATING(held->args[i] = newSV(0));
+            held->args[i] = perlxs_sv_new_undef(interp);
         else
             held->args[i] = SvREFCNT_inc_simple_NN(sv);
     }
@@ -1883,8 +1880,6 @@ struct perlxs_shared {
     size_t nsig;
     struct open_handle *handles; /* the interpreter's */
     size_t nhandles;
-    struct open_handle *foreign; /* those that the guest has opened, once it has ended */
-    size_t nforeign;
     /* of the other process, the guest */
     perlxs_interp *interp;
     perlxs_shared *host; /* what this process is a guest of itself */
@@ -1899,6 +1894,7 @@ struct perlxs_shared {
 
 /* An element of %SIG, and what it held. */
 struct saved_signal {
+    SV *key;
     SV *element;
     SV *value;
 };
@@ -2042,6 +2038,7 @@ static void S_save_signals(pTHX_ perlxs_shared *s)
     Newx(s->sig, HvUSEDKEYS(sig) + 1, struct saved_signal);
     FOR_EACH_ELEMENT(sig, n, entry)
         if (SvOK(HeVAL(entry))) {
+            s->sig[s->nsig].key = newSVhek(HeKEY_hek(entry));
             s->sig[s->nsig].element = SvREFCNT_inc_simple_NN(HeVAL(entry));
             s->sig[s->nsig].value = S_content(aTHX_ HeVAL(entry));
             s->nsig++;
@@ -2087,8 +2084,8 @@ static void S_mortal(pTHX_ SV *sv)
         S_dec_later(aTHX_ sv);
 }
 
-/* Whom perl calls when a signal comes. A guest's handlers may have destructors: perl frees them with
- * its temporaries. */
+/* Whom perl calls when a signal comes. A guest's handlers may have destructors: perl frees them
+ * with its temporaries. */
 static void S_restore_handlers(pTHX_ const perlxs_shared *s)
 {
     int i;
@@ -2111,6 +2108,13 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
         HE *entry;
         STRLEN b;
 
+        if (!mg_find((SV *)sig, PERL_MAGIC_tied)) {
+            SvREADONLY_off(sig);
+            for (n = 0; n < s->nsig; n++) /* what the guest has deleted */
+                if (!hv_exists_ent(sig, s->sig[n].key, 0))
+                    (void)hv_store_ent(sig, s->sig[n].key,
+                                       SvREFCNT_inc_simple_NN(s->sig[n].element), 0);
+        }
         FOR_EACH_ELEMENT(sig, b, entry) {
             SV *const element = HeVAL(entry);
             SV *const value = S_saved_value(s, element);
@@ -2124,6 +2128,7 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
         S_restore_handlers(aTHX_ s);
     }
     for (n = 0; n < s->nsig; n++) {
+        SvREFCNT_dec_NN(s->sig[n].key);
         S_mortal(aTHX_ s->sig[n].element);
         S_mortal(aTHX_ s->sig[n].value);
     }
@@ -2138,7 +2143,8 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
  * elsewhere, the number may be somebody else's, which closedir would close. */
 static int S_free_guests_dir(pTHX_ SV *sv, MAGIC *mg)
 {
-    if (SvTYPE(sv) == SVt_PVIO && IoDIRP((IO *)sv) && (IV)S_getpid() != PTR2IV(mg->mg_ptr)
+    if (SvTYPE(sv) == SVt_PVIO && IoDIRP((IO *)sv) && mg->mg_ptr
+        && (IV)S_getpid() != PTR2IV(mg->mg_ptr)
         && fcntl(dirfd(IoDIRP((IO *)sv)), F_GETFD) != -1)
         IoDIRP((IO *)sv) = NULL;
     return 0;
@@ -2154,9 +2160,12 @@ static OP *S_guest_opendir(pTHX)
     IO *const io = gv ? GvIO(gv) : NULL;
 
     if (io && IoDIRP(io)) {
-        sv_unmagicext((SV *)io, PERL_MAGIC_ext, &S_guests_dir);
-        sv_magicext((SV *)io, NULL, PERL_MAGIC_ext, &S_guests_dir,
-                    INT2PTR(char *, (IV)S_getpid()), 0);
+        MAGIC *mg = mg_findext((SV *)io, PERL_MAGIC_ext, &S_guests_dir);
+
+        if (!mg)
+            mg = sv_magicext((SV *)io, NULL, PERL_MAGIC_ext, &S_guests_dir, NULL, 0);
+        /* shared descriptors are the parent's, too */
+        mg->mg_ptr = S_guest->shares_files ? NULL : INT2PTR(char *, (IV)S_getpid());
     }
     return next;
 }
@@ -2176,10 +2185,19 @@ static void S_guest_despatch(pTHX)
         s->signalhook(aTHX);
 }
 
-/* Signals wait. */
+/* Who lets signals wait, and what PL_signalhook was before. */
+static __thread struct {
+    pid_t pid;
+    despatch_signals_proc_t hook;
+} S_waiting;
+
+/* Signals wait; not in a copy that a destructor has made meanwhile. */
 static void S_no_despatch(pTHX)
 {
-    PERL_UNUSED_CONTEXT;
+    if (S_getpid() != S_waiting.pid) {
+        PL_signalhook = S_waiting.hook;
+        PL_signalhook(aTHX);
+    }
 }
 
 /* Asks the kernel to end this guest when its host, a guest itself, has ended: see S_abandon. By a
@@ -2419,15 +2437,17 @@ int perlxs_main_end(perlxs_interp *interp)
 #define SCOPES 64
 #define SAVES 256 /* room for SS_MAXPUSH more than is counted */
 
-/* The descriptor of a handle of perl's own lowest layer, or -1. Asks no other layer, since those of
- * modules may run perl code. */
+/* The descriptor of a handle of one of perl's own lowest layers, or -1. Asks no other layer, since
+ * those of modules may run perl code. */
 static int S_descriptor(pTHX_ PerlIO *f)
 {
     if (!*f)
         return -1;
     while ((*f)->next)
         f = &(*f)->next;
-    return (*f)->tab == &PerlIO_unix && (*f)->flags & PERLIO_F_OPEN ? PerlIO_fileno(f) : -1;
+    if ((*f)->tab == &PerlIO_unix ? (*f)->flags & PERLIO_F_OPEN : (*f)->tab == &PerlIO_stdio)
+        return PerlIO_fileno(f);
+    return -1;
 }
 
 /* The interpreter's open handles, in the order of its table; those of `but` left out. */
@@ -2516,8 +2536,6 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     S_hook_handlers();
     MUTEX_UNLOCK(&PL_perlio_mutex);
     ALLOCATING(s->handles = S_open_handles(aTHX_ NULL, 0, &s->nhandles));
-    s->foreign = NULL;
-    s->nforeign = 0;
 
     /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
     ALLOCATING(Newx(PL_savestack, SAVES, ANY); Newx(PL_scopestack, SCOPES, I32);
@@ -2573,54 +2591,87 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     return status;
 }
 
-/* Takes these rights, and what is in the buffers, from all layers of a handle. */
-static void S_take_from_layers(PerlIO *file, U32 flags)
+/* The lowest layer of a handle whose descriptor was another process's. */
+static IV S_gone_fileno(pTHX_ PerlIO *f)
 {
-    PerlIOl *layer;
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_VAR(f);
+    errno = EBADF;
+    return -1;
+}
 
-    for (layer = *file; layer; layer = layer->next)
-        layer->flags &= ~(flags | PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_RDBUF
-                          | PERLIO_F_WRBUF);
+static SSize_t S_gone_read(pTHX_ PerlIO *f, void *p, Size_t n)
+{
+    PERL_UNUSED_VAR(p);
+    PERL_UNUSED_VAR(n);
+    return (SSize_t)S_gone_fileno(aTHX_ f);
+}
+
+static SSize_t S_gone_write(pTHX_ PerlIO *f, const void *p, Size_t n)
+{
+    PERL_UNUSED_VAR(p);
+    PERL_UNUSED_VAR(n);
+    return (SSize_t)S_gone_fileno(aTHX_ f);
+}
+
+static IV S_gone_seek(pTHX_ PerlIO *f, Off_t offset, int whence)
+{
+    PERL_UNUSED_VAR(offset);
+    PERL_UNUSED_VAR(whence);
+    return S_gone_fileno(aTHX_ f);
+}
+
+static Off_t S_gone_tell(pTHX_ PerlIO *f)
+{
+    return (Off_t)S_gone_fileno(aTHX_ f);
+}
+
+static IV S_gone_close(pTHX_ PerlIO *f)
+{
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_VAR(f);
+    return 0;
 }
 
 /* Handles that the other process has opened: their descriptors are its own, and here the number may
- * be another thread's file, or become one. So nothing is read or written by them any more, and each
- * number gets a reference, with which perl does not close it. */
-static void S_hold_foreign_descriptors(pTHX_ perlxs_shared *s)
+ * be another thread's file, or become one. So they lose it. */
+static void S_disown_handles(pTHX_ const perlxs_shared *s)
 {
+    static PerlIO_funcs gone;
+    struct open_handle *foreign;
+    size_t n;
     size_t i;
 
-    if (s->shares_files)
-        return;
-    s->foreign = S_open_handles(aTHX_ s->handles, s->nhandles, &s->nforeign);
-    for (i = 0; i < s->nforeign; i++) {
-        S_take_from_layers(s->foreign[i].file, 0);
-        PerlIOUnix_refcnt_inc(s->foreign[i].fd);
+    MUTEX_LOCK(&PL_perlio_mutex);
+    if (!gone.size) {
+        gone = PerlIO_unix;
+        gone.name = "gone";
+        gone.Fileno = S_gone_fileno;
+        gone.Dup = PerlIOBase_dup;
+        gone.Read = S_gone_read;
+        gone.Write = S_gone_write;
+        gone.Seek = S_gone_seek;
+        gone.Tell = S_gone_tell;
+        gone.Close = S_gone_close;
     }
-}
+    MUTEX_UNLOCK(&PL_perlio_mutex);
+    foreign = S_open_handles(aTHX_ s->handles, s->nhandles, &n);
+    for (i = 0; i < n; i++) {
+        PerlIOl *layer = *foreign[i].file;
 
-/* A handle that is kept gets a descriptor of this process, which is no file: perl closes that with
- * it, and nothing that has the number of the old one. */
-static void S_release_foreign_descriptors(pTHX_ perlxs_shared *s)
-{
-    while (s->nforeign > 0) {
-        const struct open_handle *const foreign = &s->foreign[--s->nforeign];
-        PerlIO *const file = foreign->file;
-        const int fd = foreign->fd;
-        int none;
-
-        PerlIOUnix_refcnt_dec(fd);
-        if (S_descriptor(aTHX_ file) != fd)
+        /* that may have unshared it since */
+        if (s->shares_files && fcntl(foreign[i].fd, F_GETFD) != -1)
             continue;
-        S_take_from_layers(file, PERLIO_F_OPEN);
-        PerlIOUnix_refcnt_dec(fd);
-        none = open("/", O_PATH | O_CLOEXEC);
-        if (none >= 0) {
-            while (*file)
-                PerlIO_pop(aTHX_ file);
-            PerlIO_openn(aTHX_ ":unix", "r", none, 0, 0, file, 0, NULL);
+        PerlIOUnix_refcnt_dec(foreign[i].fd);
+        for (;; layer = layer->next) {
+            layer->flags &= ~(PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_RDBUF
+                              | PERLIO_F_WRBUF);
+            if (!layer->next)
+                break;
         }
+        layer->tab = &gone;
     }
+    Safefree(foreign);
 }
 
 /* What is left of the other process's stacks; in one that has been killed, anything. */
@@ -2666,6 +2717,10 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     /* The other process's signals are gone with it. What comes from here on is ours, but has to
      * wait: to leave a handler unblocks its signal, and to leave a `local $SIG{...}` looks for
      * signals before the handler is put back. */
+    if (PL_signalhook != S_no_despatch) {
+        S_waiting.pid = S_getpid();
+        S_waiting.hook = S_guest ? S_guest_despatch : s->signalhook;
+    }
     PL_signalhook = S_no_despatch;
     PL_exit_flags &= ~PERL_EXIT_EXPECTED;
     /* A `local $SIG{...}` that is left reaches the kernel. Where the table was the guest's, too,
@@ -2690,10 +2745,9 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     else if (ret == 0) {
         if (differ)
             S_restore_handlers(aTHX_ s); /* for signals that perl does not defer */
-        S_hold_foreign_descriptors(aTHX_ s);
+        S_disown_handles(aTHX_ s);
     }
     S_shared_unwind(aTHX_ s);
-    S_release_foreign_descriptors(aTHX_ s);
     JMPENV_POP;
     if (actions)
         S_set_actions(actions);
@@ -2742,7 +2796,6 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     S_leaving = exited ? 2 : s->leaving;
     S_mask = s->mask;
     Safefree(s->handles);
-    Safefree(s->foreign);
     Safefree(s);
     return exited ? PERLXS_EXIT : PERLXS_OK;
 }

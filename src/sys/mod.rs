@@ -160,11 +160,12 @@ pub(crate) fn is_open(fd: c_int) -> bool {
 /// Takes the `count` lowest free numbers of descriptors above 2, but no more than half of what the
 /// process may have; exec closes them. For want of descriptors it takes fewer.
 pub(crate) fn take_descriptors(count: usize) {
-    // SAFETY: a C string, a place for the limit; nothing else but numbers.
+    // Of nothing: a directory would lead out of a root that the child changes.
+    // SAFETY: a place for the limit; nothing else but numbers.
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();
         libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-        let nothing = libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
+        let nothing = libc::epoll_create1(libc::EPOLL_CLOEXEC);
         let mut taken = nothing;
         for _ in 1..count {
             if taken == -1 || taken as libc::rlim_t > limit.rlim_cur / 2 {
