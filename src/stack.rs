@@ -38,8 +38,8 @@ impl ChildStack {
     /// The least size, in bytes: perl and the C library need that much.
     pub(crate) const LEAST: usize = 256 << 10;
 
-    /// What lies below a stack and cannot be touched, in bytes, whole pages. A function that keeps a
-    /// few names of files has a frame of more than one page and may step over a single one into what
+    /// What lies below a stack and cannot be touched, in bytes, whole pages. A function with a few
+    /// names of files has a frame of more than one page and may step over a single one into what
     /// lies below. So it is as much as the kernel leaves below the stack of a process
     /// (`stack_guard_gap`).
     const GUARD: usize = 1 << 20;

@@ -2659,7 +2659,7 @@ static void S_disown_handles(pTHX_ const perlxs_shared *s)
     for (i = 0; i < n; i++) {
         PerlIOl *layer = *foreign[i].file;
 
-        /* that may have unshared it since */
+        /* the guest may have stopped sharing since (unshare) */
         if (s->shares_files && fcntl(foreign[i].fd, F_GETFD) != -1)
             continue;
         PerlIOUnix_refcnt_dec(foreign[i].fd);

@@ -26,7 +26,7 @@ my %never = map { $_ => 1 } (
 );
 # Those that throw only where there is no memory. They belong into ALLOCATING.
 my %allocates = map { $_ => 1 } (
-    qw(Perl_newSV Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
+    qw(Perl_newSV Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVhek Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
     qw(Perl_sv_2mortal Perl_new_stackinfo Perl_stack_grow Perl_push_scope Perl_savetmps Perl_save_destructor_x Perl_croak_memory_wrap Perl_safesysmalloc Perl_safesysrealloc),
     # of plain values and new aggregates only: the callers see to that
     qw(Perl_newSVsv_flags Perl_newSVsv Perl_av_push Perl_hv_common Perl_sv_utf8_upgrade_flags_grow Perl_sv_utf8_downgrade Perl_sv_utf8_downgrade_flags),
@@ -47,6 +47,8 @@ my %because = (
     S_content        => { Perl_sv_setsv_flags => 'a new scalar' },
     perlxs_fork_lock => { Perl_croak_popstack => 'what has just been pushed' },
     perlxs_shared_begin => { Perl_croak_nocontext => 'a lock that is broken' },
+    S_shared_end     => { Perl_croak_nocontext => 'the same' },
+    S_descriptor     => { Perl_PerlIO_fileno => "perl's own lowest layers, which know it" },
     S_dec_later      => { Perl_sv_free2 => 'runs nothing: S_is_plain_dec' },
     perlxs_sv_string => { Perl_sv_free2 => 'a string of ours' },
     perlxs_hash_put  => { Perl_sv_free2 => 'a string of ours' },
