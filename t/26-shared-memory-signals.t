@@ -239,6 +239,24 @@ sub work { my ($n) = @_; my %h = map { ($_ => [ 1 .. 5 ]) } 1 .. $n; my @s = sor
     is $seen, 0, 'and ran no handler';
 }
 
+# ---- a signal that waits ----
+
+for my $flags (0, Linux::Clone::SIGHAND) {
+    # by default SIGCHLD is ignored, and to set that again would take it away; often it comes later
+    local $SIG{CHLD} = 'DEFAULT';
+    my $set = POSIX::SigSet->new(POSIX::SIGCHLD);
+    my $lost = 0;
+    for (1 .. 300) {
+        POSIX::sigprocmask(SIG_BLOCK, $set) or die $!;
+        status(sub { local $SIG{USR1} = 'IGNORE'; 0 }, $shared | $flags) eq 'exit 0' or die;
+        my $pending = POSIX::SigSet->new;
+        POSIX::sigpending($pending);
+        $lost++ if !$pending->ismember(POSIX::SIGCHLD);
+        POSIX::sigprocmask(POSIX::SIG_UNBLOCK, $set) or die $!;
+    }
+    is $lost, 0, sprintf 'a parent that blocks SIGCHLD finds it after each child, flags %#x', $flags;
+}
+
 # ---- %SIG, emptied ----
 
 for my $how ([ 'delete' => sub { delete $SIG{USR1}; 0 } ], [ 'an empty %SIG' => sub { %SIG = (); 0 } ], [ 'undef %SIG' => sub { undef %SIG; 0 } ]) {

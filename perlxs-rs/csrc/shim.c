@@ -2265,12 +2265,26 @@ static struct sigaction *S_actions(pTHX)
     return actions;
 }
 
-static void S_set_actions(struct sigaction *actions)
+static int S_same_action(const struct sigaction *a, const struct sigaction *b)
 {
     int i;
 
     for (i = 1; i < SIG_SIZE; i++)
-        sigaction(i, &actions[i], NULL);
+        if (sigismember(&a->sa_mask, i) != sigismember(&b->sa_mask, i))
+            return 0;
+    return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags;
+}
+
+/* Those that are so already are left alone: to set the default for SIGCHLD, say, takes one away that
+ * is blocked and waits. */
+static void S_set_actions(struct sigaction *actions)
+{
+    struct sigaction now;
+    int i;
+
+    for (i = 1; i < SIG_SIZE; i++)
+        if (sigaction(i, NULL, &now) == 0 && !S_same_action(&now, &actions[i]))
+            sigaction(i, &actions[i], NULL);
     Safefree(actions);
 }
 

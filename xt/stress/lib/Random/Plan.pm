@@ -276,7 +276,7 @@ sub leave_to_threads {
     my $free = 3;
     for (1 .. 64) {
         $free++ while exists $model->{files}{fds}{$free};
-        $model->{files}{fds}{$free} = '/';
+        $model->{files}{fds}{$free} = 'anon_inode:[eventpoll]';
     }
     return;
 }
