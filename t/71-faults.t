@@ -23,7 +23,8 @@ my @usable = grep { $well{$_} =~ /^exit/ } @starts;
 for my $name (@starts) {
     my $expected = $name =~ /exec/ ? 'exit 0' : 'exit 7';
     SKIP: {
-        skip "the kernel refuses $name: $well{$name}", 1 if $well{$name} =~ /^errno \d+/;
+        # (it knows the others since it knows threads)
+        skip "the kernel refuses $name: $well{$name}", 1 if $name =~ /PIDFD|clone3|spawn/ && $well{$name} =~ /^errno \d+/;
         is $well{$name}, $expected, $name;
     }
 }
@@ -126,6 +127,28 @@ SKIP: {
         });
         local $! = $errno;
         is_deeply \@lines, [ (map { "$_->[0]: -1 $! 0" } @calls), 'same' ], "each function: -1 and $!";
+    }
+
+    # those that spawn's child needs for its clocks
+    my @clocks = (time_offsets => { monotonic => 1 }, $parent_writes ? () : (uid_map => 'root', gid_map => 'root'));
+    my %work = (code => sub { 7 }, exec => ['true']);
+    SKIP: {
+        my ($works) = apart(sub { my $child = Linux::Clone::spawn(code => sub { 7 }, @clocks) or return $! + 0 . " $Linux::Clone::error"; $child->wait; CloneTest::ended() });
+        skip "the kernel refuses clocks: $works", 4 if $works =~ /^\d+ /;
+        is $works, 'exit 7', 'clocks';
+        for my $name ('unshare', 'setns') {
+            for my $errno (EPERM, ENOSYS) {
+                my @lines = apart(sub {
+                    my $before = state();
+                    seccomp($name => $errno) or die $!;
+                    return (
+                        (map { my $child = Linux::Clone::spawn($_ => $work{$_}, @clocks); $child ? "$_ works" : ($! + 0) . " $Linux::Clone::error" } sort keys %work),
+                        state() eq $before ? 'same' : state());
+                });
+                local $! = $errno;
+                like join("\n", @lines), qr/^(?:$errno Linux::Clone::spawn: time_offsets: \Q$!\E(?: \(.*\))?\n){2}same$/, "spawn with clocks, and a filter says '$!' to $name";
+            }
+        }
     }
 }
 

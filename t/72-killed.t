@@ -9,6 +9,7 @@ use CloneTest qw(nr);
 use KillTest;
 
 plan skip_all => 'this test knows the numbers of system calls for x86-64 and aarch64 only' if !defined nr('ptrace');
+plan skip_all => 'valgrind aborts when somebody traces a process of its own' if $ENV{UNDER_VALGRIND};
 my $refusal = refusal_of_ptrace();
 plan skip_all => $refusal if $refusal ne '';
 

@@ -25,6 +25,10 @@ alarm 4 * 3600;
 
 sub tests { my ($dir, $glob) = @_; return map { [ "$dir/$_", $dir, $_ ] } map { substr $_, 1 + length "$dir" } glob "$dir/$glob" }
 
+my %beyond = (
+    't/72-killed.t' => 'skipped: valgrind aborts when somebody traces a process of its own',
+);
+
 my $only = $ENV{FILE} || ".";
 build();
 for my $test (tests(top(), 't/*.t'), tests(top() . '/perlxs-rs/tests', 't/*.t')) {
@@ -34,6 +38,7 @@ for my $test (tests(top(), 't/*.t'), tests(top() . '/perlxs-rs/tests', 't/*.t'))
     my ($status, $output) = memcheck({ UNDER_VALGRIND => 1, TEST_SLOW => 50 }, $name, $dir, $name);
     my @wrong = $output =~ /^not ok \d+ - (.*)/mg;
     note join "\n", "$name took ", time - $start, @wrong;
-    like $output, qr/^1\.\.\d+/m, 'it comes to its end' or diag $output;
+    my $end = $beyond{$name} ? qr/^1\.\.0 # SKIP/m : qr/^1\.\.[1-9]/m;
+    like $output, $end, $beyond{$name} // 'it comes to its end' or diag $output;
 }
 done_testing;
