@@ -524,6 +524,10 @@ fn write_map(call: &Call<'_>, child: &Child, map: &IdMap) -> Result<(), Refusal>
     {
         words.extend([inside, outside, count].map(|id| id.to_string()));
     }
+    // whose id the program gets is not a stranger's
+    if !sys::keeps_its_id(child.pidfd.as_raw_fd()) {
+        return Err(refusal(libc::ESRCH, None));
+    }
     let said = run(call, words).map_err(|Refusal { errno, .. }| {
         let hint = format!(
             "without {capability} that program maps other ids than your own; is its package \

@@ -144,9 +144,12 @@ PERL_STATIC_INLINE int S_is_plain_dec(SV *sv)
                && (!SvROK(sv) || SvREFCNT(SvRV(sv)) > 1));
 }
 
-/* Gives up a reference and runs nothing: perl frees it, if need be, with its temporaries. */
+/* Gives up a reference and runs nothing: perl frees it, if need be, with its temporaries. `sv` may
+ * be NULL. */
 PERL_STATIC_INLINE void S_dec_later(pTHX_ SV *sv)
 {
+    if (!sv)
+        return;
     if (S_is_plain_dec(sv))
         SvREFCNT_dec_NN(sv);
     else
@@ -1641,7 +1644,6 @@ int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *pay
 {
     dINTERP;
     struct new_object o;
-
     int status;
 
     o.class_name = class_name;
@@ -2078,12 +2080,6 @@ static int S_signals_differ(pTHX_ const perlxs_shared *s)
     return defined != s->nsig;
 }
 
-static void S_mortal(pTHX_ SV *sv)
-{
-    if (sv)
-        S_dec_later(aTHX_ sv);
-}
-
 /* Whom perl calls when a signal comes. A guest's handlers may have destructors: perl frees them
  * with its temporaries. */
 static void S_restore_handlers(pTHX_ const perlxs_shared *s)
@@ -2092,7 +2088,7 @@ static void S_restore_handlers(pTHX_ const perlxs_shared *s)
 
     if (PL_psig_ptr)
         for (i = 0; i < SIG_SIZE; i++) {
-            S_mortal(aTHX_ PL_psig_ptr[i]);
+            S_dec_later(aTHX_ PL_psig_ptr[i]);
             PL_psig_ptr[i] = SvREFCNT_inc_simple(s->psig_ptr[i]);
         }
 }
@@ -2129,13 +2125,13 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
     }
     for (n = 0; n < s->nsig; n++) {
         SvREFCNT_dec_NN(s->sig[n].key);
-        S_mortal(aTHX_ s->sig[n].element);
-        S_mortal(aTHX_ s->sig[n].value);
+        S_dec_later(aTHX_ s->sig[n].element);
+        S_dec_later(aTHX_ s->sig[n].value);
     }
     Safefree(s->sig);
     for (i = 0; i < SIG_SIZE; i++) {
-        S_mortal(aTHX_ s->psig_ptr[i]);
-        S_mortal(aTHX_ s->handlers[i]);
+        S_dec_later(aTHX_ s->psig_ptr[i]);
+        S_dec_later(aTHX_ s->handlers[i]);
     }
 }
 

@@ -381,7 +381,7 @@ unsafe extern "C" {
         error: *mut *mut Sv,
     ) -> c_int;
 
-    // ---- system calls and signals ----
+    // ---- taint ----
 
     pub fn perlxs_taint_proper(
         interp: *mut Interp,
@@ -389,6 +389,8 @@ unsafe extern "C" {
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_taint_env(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
+
+    // ---- system calls and signals ----
 
     pub fn perlxs_syscall(
         interp: *mut Interp,
