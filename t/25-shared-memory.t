@@ -531,6 +531,14 @@ for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NE
     my $dir;
     is join(' ', map { shared(sub { opendir $dir, '/proc' or return 8; return readdir $dir ? 0 : 9 }) } 1 .. 3), join(' ', ('exit 0') x 3), 'a directory handle, in one child after the other';
     undef $dir;
+    shared(sub { opendir $dir, '/proc' or return 8; 0 });
+    open my $own, '<', '/proc/self/status' or die $!;
+    { no warnings; ok !closedir $dir, 'one that the child has left is not open' }
+    like scalar <$own>, qr/^Name:/, 'and its number may be a file\'s of the parent';
+    close $own;
+    shared(sub { opendir $dir, '/proc' or return 8; 0 });
+    ok opendir($dir, '/proc'), 'the parent opens it anew';
+    undef $dir;
     is join(' ', map { shared(sub { opendir $dir, '/proc' or return 8; 0 }, $files) . (undef $dir, '')[1] } 1 .. 3), join(' ', ('exit 0') x 3), 'with FILES';
     is descriptors(), $before, 'nothing is left open';
 }

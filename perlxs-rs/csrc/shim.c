@@ -1882,6 +1882,8 @@ struct perlxs_shared {
     size_t nsig;
     struct open_handle *handles; /* the interpreter's */
     size_t nhandles;
+    IO **dirs; /* the guest's directory handles, without references */
+    size_t ndirs;
     /* of the other process, the guest */
     perlxs_interp *interp;
     perlxs_shared *host; /* what this process is a guest of itself */
@@ -2135,17 +2137,28 @@ static void S_restore_signals(pTHX_ perlxs_shared *s, int differ)
     }
 }
 
-/* A directory handle that a guest opens has its descriptor there; when the handle is freed
- * elsewhere, the number may be somebody else's, which closedir would close. */
+static void S_forget_dir(const IO *io)
+{
+    perlxs_shared *s;
+    size_t i;
+
+    for (s = S_guest; s; s = s->host)
+        for (i = 0; i < s->ndirs; i++)
+            if (s->dirs[i] == io) {
+                s->dirs[i] = s->dirs[--s->ndirs];
+                return;
+            }
+}
+
 static int S_free_guests_dir(pTHX_ SV *sv, MAGIC *mg)
 {
-    if (SvTYPE(sv) == SVt_PVIO && IoDIRP((IO *)sv) && mg->mg_ptr
-        && (IV)S_getpid() != PTR2IV(mg->mg_ptr)
-        && fcntl(dirfd(IoDIRP((IO *)sv)), F_GETFD) != -1)
-        IoDIRP((IO *)sv) = NULL;
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_VAR(mg);
+    S_forget_dir((IO *)sv);
     return 0;
 }
 
+/* Tells when a directory handle that a guest has opened is freed. */
 static MGVTBL S_guests_dir = { NULL, NULL, NULL, NULL, S_free_guests_dir, NULL, NULL, NULL };
 
 /* A guest's opendir op, PL_op. */
@@ -2154,16 +2167,32 @@ static OP *S_guest_opendir(pTHX)
     GV *const gv = isGV_with_GP(PL_stack_sp[-1]) ? (GV *)PL_stack_sp[-1] : NULL;
     OP *const next = PL_op->op_ppaddr(aTHX);
     IO *const io = gv ? GvIO(gv) : NULL;
+    perlxs_shared *const s = S_guest;
 
-    if (io && IoDIRP(io)) {
-        MAGIC *mg = mg_findext((SV *)io, PERL_MAGIC_ext, &S_guests_dir);
-
-        if (!mg)
-            mg = sv_magicext((SV *)io, NULL, PERL_MAGIC_ext, &S_guests_dir, NULL, 0);
-        /* shared descriptors are the parent's, too */
-        mg->mg_ptr = S_guest->shares_files ? NULL : INT2PTR(char *, (IV)S_getpid());
+    if (io && IoDIRP(io) && s && !s->shares_files) {
+        if (mg_findext((SV *)io, PERL_MAGIC_ext, &S_guests_dir))
+            S_forget_dir(io);
+        else
+            sv_magicext((SV *)io, NULL, PERL_MAGIC_ext, &S_guests_dir, NULL, 0);
+        Renew(s->dirs, s->ndirs + 1, IO *);
+        s->dirs[s->ndirs++] = io;
     }
     return next;
+}
+
+/* The directory handles that the other process has left: as S_disown_handles. Where the number is
+ * somebody else's the little that the C library has allocated stays, since closedir would close
+ * that. */
+static void S_disown_dirs(pTHX_ perlxs_shared *s)
+{
+    while (s->ndirs > 0) {
+        IO *const io = s->dirs[--s->ndirs];
+
+        if (IoDIRP(io) && fcntl(dirfd(IoDIRP(io)), F_GETFD) == -1)
+            closedir(IoDIRP(io));
+        IoDIRP(io) = NULL;
+        sv_unmagicext((SV *)io, PERL_MAGIC_ext, &S_guests_dir);
+    }
 }
 
 /* perl's safe points come here (PL_signalhook). */
@@ -2546,6 +2575,8 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     S_hook_handlers();
     MUTEX_UNLOCK(&PL_perlio_mutex);
     ALLOCATING(s->handles = S_open_handles(aTHX_ NULL, 0, &s->nhandles));
+    s->dirs = NULL;
+    s->ndirs = 0;
 
     /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
     ALLOCATING(Newx(PL_savestack, SAVES, ANY); Newx(PL_scopestack, SCOPES, I32);
@@ -2756,6 +2787,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
         if (differ)
             S_restore_handlers(aTHX_ s); /* for signals that perl does not defer */
         S_disown_handles(aTHX_ s);
+        S_disown_dirs(aTHX_ s);
     }
     S_shared_unwind(aTHX_ s);
     JMPENV_POP;
@@ -2806,6 +2838,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     S_leaving = exited ? 2 : s->leaving;
     S_mask = s->mask;
     Safefree(s->handles);
+    Safefree(s->dirs);
     Safefree(s);
     return exited ? PERLXS_EXIT : PERLXS_OK;
 }
