@@ -331,7 +331,7 @@ SKIP: {
                 my $child = eval { Linux::Clone::spawn(@options) };
                 my $said = $child ? 'a child' : $@ || 'errno ' . ($! + 0);
                 rlimit(AS => $limit);
-                return $said =~ s/ at \S+ line .*//sr, state() eq $before ? () : state();
+                return $said =~ s/ at .+ line .*//sr, state() eq $before ? () : state();
             });
             push @{ $said{$said} }, "case $n, $copies";
         }

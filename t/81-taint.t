@@ -36,7 +36,7 @@ sub said {
     my ($code) = @_;
     local $! = 0;
     my @got = eval { $code->() };
-    return $@ eq '' ? join ' ', map { $_ // 'undef' } @got : $@ =~ s/ at \S+ line \d+\.\n\z//r;
+    return $@ eq '' ? join ' ', map { $_ // 'undef' } @got : $@ =~ s/ at .+ line \d+\.\n\z//r;
 }
 sub insecure { return "Insecure dependency in Linux::Clone::$_[0] while running with -T switch" }
 

@@ -44,7 +44,7 @@ package main;
 sub said {
     my ($code) = @_;
     my @got = eval { $code->() };
-    return $@ eq '' ? "@got" : $@ =~ s/ at \S+ line \d+\.\n\z//r;
+    return $@ eq '' ? "@got" : $@ =~ s/ at .+ line \d+\.\n\z//r;
 }
 my $refusal = 'Insecure dependency in act while running with -T switch';
 
