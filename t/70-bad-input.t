@@ -558,6 +558,8 @@ my $calls = 0;
 my ($tied_one, $object) = map { my $name = $_; grep { $_->{name} eq $name } @values } 'a tied scalar that dies', 'an overloaded object that dies';
 for (@arguments) {
     my ($what, $kind, $argument, $accepted, $code, $stringified) = @$_;
+    # it aborts where it does not know what flags mean
+    next if $ENV{UNDER_VALGRIND} && $what eq 'clone: $flags';
     my @wrong;
     my $before = $state->();
     my $is_read = $kind->($tied_one, $argument, $accepted) =~ /tied/ ? 1 : 0;

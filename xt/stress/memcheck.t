@@ -27,6 +27,7 @@ sub tests { my ($dir, $glob) = @_; return map { [ "$dir/$_", $dir, $_ ] } map { 
 
 my %beyond = (
     't/72-killed.t' => 'skipped: valgrind aborts when somebody traces a process of its own',
+    't/32-clone3.t' => 'skipped: valgrind 3.19 knows no clone3',
     't/35-pidfd.t'  => 'skipped: valgrind 3.19 knows no pidfd_open',
 );
 
