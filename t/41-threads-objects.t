@@ -23,6 +23,7 @@ use Time::HiRes ();
 
 my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
 my $refusal = waitid_refusal();
+my $held = $ENV{UNDER_VALGRIND} && 'valgrind holds all threads while a child shares their memory';
 
 # Runs the code in a thread: what it returns, a list.
 sub in_thread { my ($code) = @_; return threads->create({ context => 'list' }, $code)->join }
@@ -63,9 +64,9 @@ for my $how (sort keys %ends) {
     kill TERM => $pid;
     is soon($pid), 'signal 15', 'any thread may reap it';
 
-    my ($id, $fd) = split ' ', $started->(sub { my $id = clone(sub { sleep 60 }, 0, SIGCHLD | Linux::Clone::PIDFD, my $fd); "$id $fd" });
     SKIP: {
         skip $refusal, 1 if $refusal;
+        my ($id, $fd) = split ' ', $started->(sub { my $id = clone(sub { sleep 60 }, 0, SIGCHLD | Linux::Clone::PIDFD, my $fd); "$id $fd" });
         pidfd_send_signal($fd, 'TERM');
         is_deeply [ (waitid P_PIDFD, $fd, WEXITED)[ 0, 3 ] ], [ $id, 15 ], "PIDFD: its thread $how, and the descriptor stands for the child";
         POSIX::close($fd);
@@ -84,7 +85,8 @@ for my $how (sort keys %ends) {
 }
 
 # the parent sleeps as long as such a child runs: its thread cannot end before
-{
+SKIP: {
+    skip $held, 3 if $held;
     pipe my $read, my $write or die "pipe: $!";
     pipe my $go, my $gone or die "pipe: $!";
     my $thread = threads->create(sub {
@@ -96,7 +98,8 @@ for my $how (sort keys %ends) {
     is $thread->join, 'exit 4', 'until the child has let go of the memory';
 }
 # but the process can
-{
+SKIP: {
+    skip $held, 2 if $held;
     my ($output, $status) = perl_output(<<'PERL');
         use threads; use Linux::Clone; use POSIX ();
         $| = 1;
@@ -123,7 +126,8 @@ PERL
 }
 
 # a descriptor of another thread with the number of a handle that a child in shared memory opens
-for my $end ('returns', 'is killed', 'execs') {
+SKIP: for my $end ('returns', 'is killed', 'execs') {
+    skip $held, 9 if $held;
     pipe my $numbers, my $tell or die "pipe: $!";
     pipe my $done, my $reply or die "pipe: $!";
     my $thread = threads->create(sub {
@@ -154,7 +158,8 @@ for my $end ('returns', 'is killed', 'execs') {
 }
 
 # and another thread's handles are closed when it closes them, though such a child has some, too
-{
+SKIP: {
+    skip $held, 3 if $held;
     pipe my $numbers, my $tell or die "pipe: $!";
     pipe my $done, my $reply or die "pipe: $!";
     my $before = descriptors();
@@ -236,6 +241,9 @@ SKIP: {
     cmp_ok scalar @names, '>', 100, 'the functions and constants';
     is_deeply [ in_thread($values) ], [ $values->() ], 'are the same in a new thread';
     is_deeply [ in_thread(sub { eval { clone([], 0, 0) }; $@ =~ /^(Linux::Clone::clone: \S+)/ }) ], [ eval { clone([], 0, 0) } // $@ =~ /^(Linux::Clone::clone: \S+)/ ], 'and so are their messages';
+}
+SKIP: {
+    skip $refusal, 2 if $refusal;
     $Linux::Clone::error = 'mine';
     is_deeply [ in_thread(sub { spawn(exec => ['/no/such']); $Linux::Clone::error =~ m{/no/such} ? 1 : 0 }) ], [1], '$Linux::Clone::error in a thread';
     is $Linux::Clone::error, 'mine', 'is that thread\'s own';

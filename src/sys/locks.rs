@@ -215,6 +215,9 @@ pub(crate) fn watched(tick: Duration, word: &SharedWord, stuck: u32, work: impl 
         work();
         libc::setitimer(libc::ITIMER_REAL, &timer(Duration::ZERO), ptr::null_mut());
         libc::sigprocmask(libc::SIG_BLOCK, &raw const alarm, ptr::null_mut());
+        // none is pending now, but under an emulator: ignored, it is gone
+        action.sa_sigaction = libc::SIG_IGN;
+        libc::sigaction(libc::SIGALRM, &raw const action, ptr::null_mut());
         libc::sigaction(libc::SIGALRM, &raw const before, ptr::null_mut());
     }
 }
