@@ -2300,8 +2300,8 @@ static int S_same_action(const struct sigaction *a, const struct sigaction *b)
     return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags;
 }
 
-/* Those that are so already are left alone: to set the default for SIGCHLD, say, takes one away that
- * is blocked and waits. */
+/* Those that are so already are left alone: to set the default for SIGCHLD, say, takes one away
+ * that is blocked and waits. */
 static void S_set_actions(struct sigaction *actions)
 {
     struct sigaction now;

@@ -37,7 +37,7 @@ for my $test (tests(top(), 't/*.t'), tests(top() . '/perlxs-rs/tests', 't/*.t'))
     my ($file, $dir, $name) = @$test;
     next if $file !~ m{$only};
     my $start = time;
-    my ($status, $output) = memcheck({ UNDER_VALGRIND => 1, TEST_SLOW => 50 }, $name, $dir, $name);
+    my ($status, $output) = memcheck($name, $dir, $name);
     my @wrong = $output =~ /^not ok \d+ - (.*)/mg;
     note join "\n", "$name took ", time - $start, @wrong;
     my $end = $beyond{$name} ? qr/^1\.\.0 # SKIP/m : qr/^1\.\.[1-9]/m;

@@ -250,7 +250,8 @@ my %ways = (
         'a handler' => sub {
             my $leave = $_[0];
             pipe my $in, my $out or die $!;
-            local $SIG{ALRM} = sub { alarm 120; syswrite $out, 'x'; $leave->() };
+            my $rest = alarm 0;
+            local $SIG{ALRM} = sub { alarm $rest; syswrite $out, 'x'; $leave->() };
             Time::HiRes::ualarm(1000);
             sleeping_read(fileno $in);
         },

@@ -64,14 +64,13 @@ sub records {
 }
 
 # Runs perl with these arguments under memcheck, in a directory. Three tests: there are reports, they
-# have no errors, and nothing of ours is lost. Leading hash: changes to the environment. Returns the
-# status and the output.
+# have no errors, and nothing of ours is lost. Returns the status and the output. The tests of the
+# suite read UNDER_VALGRIND, and give their alarms TEST_SLOW times as long.
 sub memcheck {
-    my $env = ref $_[0] ? shift : {};
     my ($name, $cwd, @perl) = @_;
     my $reports = File::Temp::tempdir(CLEANUP => 1);
     # perl frees what it has at its end only if it is asked to; only then can a leak be told
-    my ($status, $output) = run({ PERLXS_TEST_LIB => $dir, PERL_DESTRUCT_LEVEL => 2, %$env }, $cwd,
+    my ($status, $output) = run({ PERLXS_TEST_LIB => $dir, PERL_DESTRUCT_LEVEL => 2, UNDER_VALGRIND => 1, TEST_SLOW => 50 }, $cwd,
         qw(valgrind -q --leak-check=full --show-leak-kinds=definite --num-callers=40 --keep-debuginfo=yes --xml=yes),
         "--xml-file=$reports/%p", "--suppressions=$top/xt/author/lib/perl.supp", $^X, "-I$dir", "-I$top/lib", @perl);
     my @reports = glob "$reports/*";
