@@ -17,24 +17,6 @@ use CloneTest;
 use File::Temp ();
 use POSIX qw(SIGCHLD);
 
-# What a program prints when its child is started by fork, and by clone.
-sub both {
-    my ($body) = @_;
-    my @seen = map {
-        my ($output, $status) = perl_output(<<"PERL");
-            use threads; use Linux::Clone; use POSIX (); \$| = 1;
-            my \$main = \$\$;
-            sub start { $_ }
-            $body
-PERL
-        # whether perl counts a thread that is just ending is chance
-        $output =~ s/^Perl exited with active threads:\n(?:\t.*\n)+//mg;
-        "$output\[$status]";
-    } 'my $code = shift; my $p = fork; if (!$p) { POSIX::_exit($code->()) } return $p',
-        'Linux::Clone::clone($_[0], 0, 17)';
-    return @seen;
-}
-
 is(threads->create(sub { status(sub { 5 }) })->join, 'exit 5', 'clone in a thread');
 is(threads->create(sub { status(sub { exit 6 }) })->join, 'exit 6', 'exit in such a child');
 is(threads->create(sub { status(sub { local *STDERR; open STDERR, '>', '/dev/null'; $! = 0; die "x\n" }) })->join, 'exit 255', 'die in it');
@@ -46,11 +28,11 @@ is status(sub { threads->create(sub { status(sub { 9 }) })->join =~ /(\d+)/ ? $1
 
 # exit and die in the child of a thread, beside what fork does
 for my $body (
-    'threads->create(sub { my $p = start(sub { exit 3 }); waitpid $p, 0; print "status ", $? >> 8, "\n" })->join',
-    'END { print "END ", $$ == $main ? "main" : "child", "\n" } threads->create(sub { my $p = start(sub { exit 4 }); waitpid $p, 0; print "status ", $? >> 8, "\n" })->join',
-    'END { print "END ", $$ == $main ? "main" : "child", "\n" } my $p = start(sub { exit 5 }); waitpid $p, 0; print "status ", $? >> 8, "\n"',
-    'my $t = threads->create(sub { sleep 1 while 1 }); $t->detach; my $p = start(sub { exit 6 }); waitpid $p, 0; print "status ", $? >> 8, "\n"; POSIX::_exit(0)',
-    'my $o = bless []; sub DESTROY { print "DESTROY ", $$ == $main ? "main" : "child", "\n" } threads->create(sub { my $p = start(sub { exit 7 }); waitpid $p, 0; print "status ", $? >> 8, "\n" })->join',
+    'threads->create(sub { told(sub { exit 3 }) })->join',
+    'END { print "END ", $$ == $main ? "main" : "child", "\n" } threads->create(sub { told(sub { exit 4 }) })->join',
+    'END { print "END ", $$ == $main ? "main" : "child", "\n" } told(sub { exit 5 })',
+    'my $t = threads->create(sub { sleep 1 while 1 }); $t->detach; told(sub { exit 6 }); POSIX::_exit(0)',
+    'my $o = bless []; sub DESTROY { print "DESTROY ", $$ == $main ? "main" : "child", "\n" } threads->create(sub { told(sub { exit 7 }) })->join',
   )
 {
     my @seen = both($body);
@@ -77,73 +59,43 @@ for my $body (
 # these would wait for ever for a lock of malloc's.
 {
     my ($output) = perl_output(<<'PERL', File::Temp->new);
-        use threads; use Linux::Clone; use POSIX ();
+        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
         my ($file, $parent) = (shift, $$);
         our @data = map { [ 1 .. 5 ] } 1 .. 2000;
         my @busy = map { threads->create(sub { while (-s $file == 0) { @data = map { [ 1 .. 5 ] } 1 .. 2000 } }) } 1 .. 2;
-        my %ends;
-        for my $turn (1 .. 400) {
-            my $pid = Linux::Clone::clone($turn % 2 ? sub { @data = map { [ 1 .. 3 ] } 1 .. 500; 5 } : sub { close STDERR; exit 5 }, 0, 17);
-            $pid > 0 or die "clone: $!";
-            local $SIG{ALRM} = sub { kill KILL => $pid };
-            alarm 10;
-            waitpid $pid, 0;
-            alarm 0;
-            $ends{ $? & 127 ? 'hung' : $? >> 8 }++;
-        }
+        print ends(400, sub { Linux::Clone::clone($_[0] % 2 ? sub { @data = map { [ 1 .. 3 ] } 1 .. 500; 5 } : sub { close STDERR; exit 5 }, 0, 17) });
         open my $fh, '>', $file or die $!;
         syswrite $fh, 'stop';
         $_->join for @busy;
-        print map { "$_: $ends{$_}\n" } sort keys %ends;
 PERL
-    is $output, "5: 400\n", 'a child finds the locks of the C library free';
+    is $output, '5: 400', 'a child finds the locks of the C library free';
 }
 
 # The same of the lock that glibc has since 2.33 for nsswitch.conf: of these children, one in some
 # hundreds would wait for ever.
 {
     my ($output) = perl_output(<<'PERL', File::Temp->new);
-        use threads; use Linux::Clone; use POSIX ();
+        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
         my $file = shift;
         my @busy = map { threads->create(sub { while (-s $file == 0) { my @user = getpwnam('root') } }) } 1 .. 3;
-        my %ends;
-        for my $turn (1 .. 400) {
-            my $pid = Linux::Clone::clone(sub { my @user = getpwnam('root'); $user[2] == 0 ? 5 : 6 }, 0, 17);
-            $pid > 0 or die "clone: $!";
-            local $SIG{ALRM} = sub { kill KILL => $pid };
-            alarm 10;
-            waitpid $pid, 0;
-            alarm 0;
-            $ends{ $? & 127 ? 'hung' : $? >> 8 }++;
-        }
+        print ends(400, sub { Linux::Clone::clone(sub { my @user = getpwnam('root'); $user[2] == 0 ? 5 : 6 }, 0, 17) });
         open my $fh, '>', $file or die $!;
         syswrite $fh, 'stop';
         $_->join for @busy;
-        print map { "$_: $ends{$_}\n" } sort keys %ends;
 PERL
-    is $output, "5: 400\n", 'a child may look up a user';
+    is $output, '5: 400', 'a child may look up a user';
 }
 
 # A child that sets its ids while other threads start and end; one for a PID namespace that waits
 # for its process 1.
 {
     my ($output) = perl_output(<<'PERL');
-        use threads; use Linux::Clone; use POSIX ();
+        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
         my @busy = map { threads->create(sub { for (1 .. 60) { threads->create(sub { my @x = (1) x 1000; 1 })->join } }) } 1 .. 2;
-        my %ends;
-        for my $turn (1 .. 150) {
-            my $pid = Linux::Clone::clone(sub { POSIX::setuid($<); $> = $>; 5 }, 0, 17);
-            $pid > 0 or die "clone: $!";
-            local $SIG{ALRM} = sub { kill KILL => $pid };
-            alarm 10;
-            waitpid $pid, 0;
-            alarm 0;
-            $ends{ $? & 127 ? 'hung' : $? >> 8 }++;
-        }
+        print ends(150, sub { Linux::Clone::clone(sub { POSIX::setuid($<); $> = $>; 5 }, 0, 17) });
         $_->join for @busy;
-        print map { "$_: $ends{$_}\n" } sort keys %ends;
 PERL
-    is $output, "5: 150\n", 'a child may set its ids';
+    is $output, '5: 150', 'a child may set its ids';
 }
 SKIP: {
     # as root, since user namespaces are not for processes with several threads

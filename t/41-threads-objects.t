@@ -15,7 +15,7 @@ use threads;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest qw(status perl_output descriptors children waitid_refusal);
+use CloneTest qw(status both perl_output descriptors children waitid_refusal);
 use Linux::Clone qw(:wait clone pidfd_send_signal setns unshare waitid);
 use POSIX qw(SIGCHLD);
 use SpawnTest qw(spawn);
@@ -276,22 +276,6 @@ PERL
 
 # ---- a child of a thread: that thread alone ----
 
-# What a program prints when its child is started by fork, and by clone.
-sub both {
-    my ($body) = @_;
-    return map {
-        my ($output, $status) = perl_output(<<"PERL");
-            use threads; use Linux::Clone; use POSIX (); \$| = 1;
-            my \$main = \$\$;
-            sub start { $_ }
-            sub told { my \$p = start(\@_); waitpid \$p, 0; print "status \$?\\n" }
-            $body
-PERL
-        $output =~ s/^Perl exited with active threads:\n(?:\t.*\n)+//mg;
-        "$output\[$status]";
-    } 'my $code = shift; my $p = fork; if (!$p) { POSIX::_exit($code->()) } return $p',
-        'Linux::Clone::clone($_[0], 0, 17)';
-}
 for my $body (
     'threads->create(sub { told(sub { print threads->tid, " ", threads->self->tid, " ", threads->is_detached ? 1 : 0, "\n"; 3 }) })->join',
     'my $t = threads->create(sub { sleep 1 for 1 .. 2 }); told(sub { print scalar(threads->list), " ", join(",", map { $_->tid } threads->list), "\n"; 3 }); $t->detach; POSIX::_exit(0)',

@@ -12,7 +12,7 @@ use POSIX ();
 use ProcessTest qw(ended slurp mappings stacks descriptors children);
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output slurp mappings stacks descriptors children write_maps waitid_refusal growth arm nr);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp mappings stacks descriptors children write_maps waitid_refusal growth arm nr);
 
 # Under memcheck or a sanitizer: so many times are limits longer, and repetitions fewer.
 our $slow = $ENV{TEST_SLOW} || 1;
@@ -124,6 +124,25 @@ sub perl_output {
     my $output = do { local $/; <$fh> };
     close $fh;
     return ($output, $?);
+}
+
+# What a program with threads prints, and its status, when start($code) is a fork and when it is a
+# clone. told($code) starts, reaps, and prints the status; $main is the first process.
+sub both {
+    my ($body) = @_;
+    return map {
+        my ($output, $status) = perl_output(<<"PERL");
+            use threads; use Linux::Clone; use POSIX (); \$| = 1;
+            my \$main = \$\$;
+            sub start { $_ }
+            sub told { my \$p = start(\@_); waitpid \$p, 0; print "status \$?\n" }
+            $body
+PERL
+        # whether perl counts a thread that is just ending is chance
+        $output =~ s/^Perl exited with active threads:\n(?:\t.*\n)+//mg;
+        "$output\[$status]";
+    } 'my $code = shift; my $p = fork; if (!$p) { POSIX::_exit($code->()) } return $p',
+        'Linux::Clone::clone($_[0], 0, 17)';
 }
 
 # Runs the code and tells what there is more of: kB of address space, mappings, descriptors,

@@ -9,11 +9,28 @@ no warnings 'portable';    # addresses have more than 32 bits
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(ended slurp mappings stacks descriptors children);
+our @EXPORT_OK = qw(ended ends slurp mappings stacks descriptors children);
 
 # How the last child ended, by $?: "exit N" or "signal N".
 sub ended {
     return $? & 127 ? 'signal ' . ($? & 127) : 'exit ' . ($? >> 8);
+}
+
+# How that many children ended, which the code starts one after the other, by the number of each:
+# "5: 10" if ten ended with 5. One that takes 10 seconds hung.
+sub ends {
+    my ($times, $start) = @_;
+    my %ends;
+    for my $n (1 .. $times) {
+        my $pid = $start->($n);
+        $pid > 0 or die "child $n: $!";
+        local $SIG{ALRM} = sub { kill KILL => $pid };
+        alarm 10;
+        waitpid $pid, 0;
+        alarm 0;
+        $ends{ $? & 127 ? 'hung' : $? >> 8 }++;
+    }
+    return join ', ', map { "$_: $ends{$_}" } sort keys %ends;
 }
 
 sub slurp {
