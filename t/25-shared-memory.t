@@ -528,6 +528,47 @@ for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NE
         like scalar <$own>, qr/^Name:/, 'and its number may be a file\'s of the parent';
     }
     is descriptors(), $before, 'nothing is left open';
+    # to perl a pipe of open is more than a file: close waits for the program
+    my %rid = (
+        'close'  => sub { close $_[0]; return '' },
+        'undef'  => sub { undef $_[0]; return '' },
+        'reopen' => sub { open $_[0], '<', '/proc/self/status' or return $!; return readline($_[0]) =~ /^Name:/ ? '' : 'another file' },
+    );
+    for my $mode ('-|', '|-') {
+        for my $way (sort keys %rid) {
+            my $pipe;
+            is shared(sub { open $pipe, $mode, '/bin/true' or return 8; 7 }), 'exit 7', "a pipe of open, $mode, that the child keeps";
+            is fileno($pipe) // -1, -1, 'has no descriptor here';
+            no warnings;
+            is eval { $rid{$way}->($pipe) } // $@, '', "$way";
+        }
+        my ($output, $status) = perl_output(<<'PERL', $mode);
+            use Linux::Clone; use POSIX ();
+            for my $end (sub { exec '/bin/true' }, sub { POSIX::_exit(0) }, sub { kill KILL => $$ }) {
+                waitpid Linux::Clone::clone(sub { open my $pipe, $ARGV[0], '/bin/true' or die $!; $end->() }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+                print "$?\n";
+            }
+            open my $own, '-|', 'sh', '-c', 'exit 3';
+            waitpid Linux::Clone::clone(sub { open $main::pipe, $ARGV[0], '/bin/true' or die $!; 0 }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+            close $main::pipe;
+            close $own;
+            print "$?\n";
+PERL
+        is $output, "0\n0\n9\n768\n", 'one in its frames, and beside one of the parent\'s';
+        is $status, 0, 'its status';
+    }
+    is descriptors(), $before, 'nothing is left open';
+    {
+        # the C library writes at exit what is in its buffers
+        my ($output) = perl_output(<<'PERL', my $file = File::Temp->new);
+            use Linux::Clone; use POSIX ();
+            waitpid Linux::Clone::clone(sub { open $main::handle, '>:stdio', '/dev/null' or die $!; print $main::handle 'of the child'; $main::fd = fileno $main::handle; POSIX::_exit(0) }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+            my $fd = POSIX::open($ARGV[0], POSIX::O_WRONLY()) // die $!;
+            print $fd == $main::fd ? 'the same number' : "$fd, not $main::fd";
+PERL
+        is $output, 'the same number', 'a file of the parent\'s with the number of a :stdio handle of the child\'s';
+        is -s "$file", 0, 'gets nothing of what that left';
+    }
     my $dir;
     is join(' ', map { shared(sub { opendir $dir, '/proc' or return 8; return readdir $dir ? 0 : 9 }) } 1 .. 3), join(' ', ('exit 0') x 3), 'a directory handle, in one child after the other';
     undef $dir;

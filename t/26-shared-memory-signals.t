@@ -75,6 +75,15 @@ for my $unsafe (0, 1) {
     is $ran, 'own', 'nor this one';
     kill USR1 => $$;
     is $ran, 'ownparent', "and the parent's runs in the parent";
+    our $handled = '';
+    sub handler { $handled .= $$ == $parent ? 'parent' : 'child'; return }
+    for my $handler (\&handler, 'main::handler', *handler) {
+        $handled = '';
+        local $SIG{USR1} = $handler;
+        is shared(sub { { local $SIG{USR1} = sub { } } kill USR1 => $$; 7 }), 'signal ' . SIGUSR1, 'the same for a handler that is ' . (ref $handler ? 'a reference' : $handler);
+        kill USR1 => $$;
+        is $handled, 'parent', 'which is the parent\'s alone';
+    }
     # it comes while exec's arguments are evaluated
     my $long = 'ab' x 1e7;
     is shared(sub { Time::HiRes::ualarm(3000); exec '/bin/true', $long =~ tr/a/a/ + $long =~ tr/b/b/ }), 'signal 14',
@@ -255,6 +264,43 @@ for my $flags (0, Linux::Clone::SIGHAND) {
         POSIX::sigprocmask(POSIX::SIG_UNBLOCK, $set) or die $!;
     }
     is $lost, 0, sprintf 'a parent that blocks SIGCHLD finds it after each child, flags %#x', $flags;
+}
+
+# ---- a destructor that runs while the parent leaves the child's frames ----
+
+{
+    my @ends;
+    local $SIG{USR1} = sub { push @ends, 'the parent handles' };
+    sub unblocked { POSIX::sigprocmask(POSIX::SIG_SETMASK(), POSIX::SigSet->new); return }
+    package Starts { sub DESTROY {
+        for my $signal (qw(USR1 TERM)) {
+            push @ends, main::status(sub {
+                main::unblocked();
+                local $SIG{USR1} = sub { @ends = (@ends, 'handled') };
+                kill USR1 => $$;
+                1 for 1 .. 10;
+                kill TERM => $$ if $signal eq 'TERM';
+                1 for 1 .. 10;
+                return 7;
+            }, $shared);
+        }
+        my $pid = fork // die "fork: $!";
+        if (!$pid) {
+            main::unblocked();
+            local $SIG{ALRM} = sub { POSIX::_exit(9) };
+            alarm 10;
+            local $SIG{USR2} = sub { POSIX::_exit(5) };
+            kill USR2 => $$;
+            1 for 1 .. 10;
+            POSIX::_exit(6);
+        }
+        waitpid $pid, 0;
+        push @ends, CloneTest::ended();
+    } }
+    is status(sub { my $starts = bless [], 'Starts'; POSIX::_exit(0) }, $shared), 'exit 0', 'a destructor that starts such children, and forks';
+    is_deeply \@ends, [ 'handled', 'exit 7', 'handled', 'signal 15', 'exit 5' ], 'in which signals do what they should';
+    kill USR1 => $$;
+    is $ends[-1], 'the parent handles', 'and afterwards, too';
 }
 
 # ---- %SIG, emptied ----

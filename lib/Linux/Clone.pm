@@ -1337,9 +1337,10 @@ goes on as if it had called a sub, however the child stopped: C<return>,
 C<die>, C<exit>, C<exec>, C<POSIX::_exit>, a signal. It leaves the child's
 frames, as an exception would: C<local> values are restored, and C<my>
 variables freed. C<$!>, C<$@>, C<$?> and C<$1> are as before. What a
-destructor or a tied variable throws meanwhile is printed, and no more. What
-C<local> puts back it puts back in the parent: do not use it for C<< $> >>,
-C<< $< >> and the like.
+destructor or a tied variable throws meanwhile is printed, and no more;
+signals wait until it is done, and are blocked in a program that it starts.
+What C<local> puts back it puts back in the parent: do not use it for
+C<< $> >>, C<< $< >> and the like.
 
 =item What the child does to variables
 
@@ -1359,9 +1360,9 @@ C<POSIX::dup2> and C<POSIX::close> leave handles alone. And a handle that the
 child opens has no file in the parent: there its C<fileno> is -1, and what the
 child had not written is lost. In a process with several threads the child
 leaves the 64 lowest free descriptors to the others: perl keeps one account of
-all handles by their numbers. A pipe of C<open> that the child closes is one
-whose program the parent cannot wait for any more. See
-L</A program with its input and output redirected>.
+all handles by their numbers. A pipe of C<open> that the child opens, or one
+of the parent's that it closes, is one whose program the parent cannot wait
+for. See L</A program with its input and output redirected>.
 
 =item Its end
 

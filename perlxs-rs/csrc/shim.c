@@ -1,5 +1,6 @@
 #include "shim.h"
 #include "perliol.h"
+#include <stdio_ext.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -775,11 +776,16 @@ static void S_load_module(pTHX_ void *arg)
 int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error)
 {
     dINTERP;
+    const sigset_t *const mask = S_mask;
     struct name n;
+    int status;
 
     n.name = name;
     n.len = len;
-    return S_guard(aTHX_ S_load_module, &n, error);
+    S_mask = NULL; /* signals wait: a module that a handler leaves half loaded stays so */
+    status = S_guard(aTHX_ S_load_module, &n, error);
+    S_mask = mask;
+    return status;
 }
 
 struct items {
@@ -1875,7 +1881,8 @@ struct perlxs_shared {
     int leaving;
     const sigset_t *mask;
     runops_proc_t runops;
-    despatch_signals_proc_t signalhook;
+    despatch_signals_proc_t signalhook; /* what despatches this process's, whoever lets them wait */
+    despatch_signals_proc_t before;     /* PL_signalhook */
     SV *psig_ptr[SIG_SIZE];
     SV *handlers[SIG_SIZE]; /* what they held, or NULL */
     struct saved_signal *sig; /* of %SIG what is defined */
@@ -1971,6 +1978,8 @@ static int S_same_handler(SV *a, SV *b)
 {
     if (!a || !b)
         return a == b;
+    if (isGV_with_GP(a) || isGV_with_GP(b))
+        return isGV_with_GP(a) && isGV_with_GP(b) && GvGP(a) == GvGP(b);
     if (SvROK(a) || SvROK(b))
         return SvROK(a) && SvROK(b) && SvRV(a) == SvRV(b);
     return SvPOK(a) && SvPOK(b) && SvCUR(a) == SvCUR(b)
@@ -2561,7 +2570,9 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
         Zero(s->psig_pend, SIG_SIZE, int);
     perlxs_forget_signals(interp);
     s->runops = S_guest ? S_guest->runops : PL_runops;
-    s->signalhook = S_guest ? S_guest->signalhook : PL_signalhook;
+    s->before = PL_signalhook;
+    s->signalhook = S_guest ? S_guest->signalhook
+                    : PL_signalhook == S_no_despatch ? S_waiting.hook : PL_signalhook;
     s->interp = interp;
     s->host = S_guest;
     s->signal = 0;
@@ -2674,6 +2685,25 @@ static IV S_gone_close(pTHX_ PerlIO *f)
     return 0;
 }
 
+/* A pipe that the other process has opened: the process at its end is no child of ours to wait for,
+ * and perl dies when it closes a pipe that has no descriptor. So it is one no more. */
+static void S_disown_pipe(pTHX_ PerlIO *file, int fd)
+{
+    SV **const pid = av_fetch(PL_fdpid, fd, 0);
+    SV *arena;
+    SV *sv;
+
+    if (!pid)
+        return;
+    SvREFCNT_dec(*pid);
+    *pid = NULL;
+    for (arena = PL_sv_arenaroot; arena; arena = (SV *)SvANY(arena))
+        for (sv = arena + 1; sv < arena + SvREFCNT(arena); sv++)
+            if (SvTYPE(sv) == SVt_PVIO && IoTYPE((IO *)sv) == IoTYPE_PIPE
+                && IoIFP((IO *)sv) == file)
+                IoTYPE((IO *)sv) = IoTYPE_RDWR;
+}
+
 /* Handles that the other process has opened: their descriptors are its own, and here the number may
  * be another thread's file, or become one. So they lose it. */
 static void S_disown_handles(pTHX_ const perlxs_shared *s)
@@ -2704,9 +2734,12 @@ static void S_disown_handles(pTHX_ const perlxs_shared *s)
         if (s->shares_files && fcntl(foreign[i].fd, F_GETFD) != -1)
             continue;
         PerlIOUnix_refcnt_dec(foreign[i].fd);
+        S_disown_pipe(aTHX_ foreign[i].file, foreign[i].fd);
         for (;; layer = layer->next) {
             layer->flags &= ~(PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_RDBUF
                               | PERLIO_F_WRBUF);
+            if (layer->tab == &PerlIO_stdio) /* else the C library writes it at exit */
+                __fpurge(PerlIO_findFILE(foreign[i].file));
             if (!layer->next)
                 break;
         }
@@ -2797,7 +2830,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     MUTEX_LOCK(&PL_perlio_mutex);
     S_unhook_handlers();
     MUTEX_UNLOCK(&PL_perlio_mutex);
-    PL_signalhook = S_guest ? S_guest_despatch : s->signalhook;
+    PL_signalhook = s->before;
 #if PERL_VERSION < 28
     /* an exec that went well has not come back to free them */
     Safefree(PL_Argv);

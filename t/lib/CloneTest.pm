@@ -119,7 +119,7 @@ sub perl_output {
     die "fork: $!" if !defined $pid;
     if (!$pid) {
         open STDERR, '>&', \*STDOUT;
-        exec $^X, (map { "-I$_" } @INC), '-e', $program, @arguments or die "exec: $!";
+        exec $^X, (map { "-I$_" } @INC), '-e', $program, '--', @arguments or die "exec: $!";
     }
     my $output = do { local $/; <$fh> };
     close $fh;
