@@ -159,10 +159,11 @@ pub(crate) fn keeps_its_id(pidfd: c_int) -> bool {
 /// Kills a child and reaps it, where there is no pidfd.
 pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    // SAFETY: a null `siginfo_t` is allowed; nothing else touches memory.
+    // SAFETY: all zeros is a valid `siginfo_t`, and a place for the answer.
     unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
         // somebody else may have reaped it: then the id may be a stranger's
-        if libc::waitid(libc::P_PID, pid as libc::id_t, ptr::null_mut(), options) == 0 {
+        if libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, options) == 0 {
             libc::kill(pid, libc::SIGKILL);
         }
     }
@@ -176,13 +177,14 @@ pub(crate) fn reap_by_pidfd(pidfd: c_int) {
 
 /// waitid(2) for the end of a child: 0, or -1.
 fn wait_by_pidfd(pidfd: c_int, options: c_int) -> c_long {
-    // SAFETY: null pointers are allowed: nothing is written.
+    // SAFETY: all zeros is a valid `siginfo_t`, and a place for the answer; no usage is wanted.
     unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
         libc::syscall(
             libc::SYS_waitid,
             libc::P_PIDFD,
             pidfd,
-            ptr::null::<libc::siginfo_t>(),
+            &raw mut info,
             options | libc::WEXITED | libc::__WALL,
             ptr::null::<libc::rusage>(),
         )
