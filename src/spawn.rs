@@ -89,22 +89,11 @@ const READY: i32 = -1;
 /// The signal for the parent's death is set: is the parent alive?
 const ARMED: i32 = -2;
 
-/// The constructor of the class in lib/Linux/Clone/Child.pm, which is loaded if it is not yet.
+/// The constructor of the class in lib/Linux/Clone/Child.pm.
 ///
-/// Returns `Err` if that is refused, or dies.
+/// Returns `Err` if somebody has taken it away.
 pub(crate) fn constructor(perl: Perl) -> Result<Code, Error> {
-    let name = Scalar::new(perl, "Linux::Clone::Child::_new");
-    if let Some(new) = name.code()? {
-        return Ok(new);
-    }
-    sys::set_errno(0);
-    perl.load_module("Linux::Clone::Child")
-        .map_err(|error| match sys::errno() {
-            // a module that perl cannot open for want of a descriptor is one that it cannot locate
-            errno @ (libc::EMFILE | libc::ENFILE) => error::Error::Errno(errno).into(),
-            _ => Error::Perl(error),
-        })?;
-    let new = name.code()?;
+    let new = Scalar::new(perl, "Linux::Clone::Child::_new").code()?;
     Ok(new.ok_or_else(|| perlxs::Error::croak("Linux::Clone::Child is not that of Linux::Clone"))?)
 }
 

@@ -422,26 +422,6 @@ sub hex_of { return join '', map { sprintf '%vx;', $_ } @_ }
 # ---- how it starts ----
 
 {
-    # perl would not load it a second time
-    my ($output) = perl_output(<<'PERL');
-        use Linux::Clone;
-        my $class = 'Linux/Clone/Child.pm';
-        unshift @INC, sub {
-            return if $_[1] ne $class;
-            my ($file) = grep { -e } map { "$_/$class" } grep { !ref } @INC;
-            open my $fh, '<', $file or die "$file: $!";
-            my $line = 0;
-            return sub { kill USR1 => $$ if ++$line == 50; $_ = <$fh>; return defined $_ ? 1 : 0 };
-        };
-        $SIG{USR1} = sub { die "of the handler\n" };
-        my $child = eval { Linux::Clone::spawn(exec => ['/bin/true']) };
-        print $@;
-        $child = Linux::Clone::spawn(exec => ['/bin/true']) or die $Linux::Clone::error;
-        print $child->wait == $child->pid ? "works\n" : "no\n";
-PERL
-    is $output, "of the handler\nworks\n", 'a handler that dies while the class of the object is loaded';
-}
-{
     my @got;
     local $SIG{USR1} = sub { push @got, 'USR1' };
     local $SIG{CHLD} = sub { push @got, 'CHLD' };

@@ -408,7 +408,6 @@ SKIP: {
     is_deeply \@lines, [ 'errno ' . EMFILE, 0 ], 'no descriptor for the pidfd: nothing has been started';
     for my $free (0 .. 2) {
         my $limit = rlimit(NOFILE => 60);
-        # the first that this program starts
         my ($output) = perl_output(<<'END', $free);
             use Linux::Clone; use POSIX ();
             my @busy;
@@ -421,7 +420,7 @@ SKIP: {
             }
 END
         rlimit(NOFILE => $limit);
-        is $output, ($free ? 'works' : '24 Linux::Clone::spawn: the start: Too many open files') . "\nworks\n", "$free descriptors when spawn loads the class of its object";
+        is $output, ($free ? 'works' : '24 Linux::Clone::spawn: clone: Too many open files') . "\nworks\n", "the first that a program starts, with $free descriptors left";
     }
 }
 

@@ -7,6 +7,8 @@ our $VERSION = '0.100';
 
 require XSLoader;
 XSLoader::load('Linux::Clone', $VERSION);
+# now: when spawn makes an object, there may be no descriptor left, and a handler may die
+require Linux::Clone::Child;
 
 # Nothing by default. The constants are exported under their names in the manual pages of Linux.
 our %EXPORT_TAGS = (

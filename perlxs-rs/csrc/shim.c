@@ -776,16 +776,11 @@ static void S_load_module(pTHX_ void *arg)
 int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error)
 {
     dINTERP;
-    const sigset_t *const mask = S_mask;
     struct name n;
-    int status;
 
     n.name = name;
     n.len = len;
-    S_mask = NULL; /* signals wait: a module that a handler leaves half loaded stays so */
-    status = S_guard(aTHX_ S_load_module, &n, error);
-    S_mask = mask;
-    return status;
+    return S_guard(aTHX_ S_load_module, &n, error);
 }
 
 struct items {

@@ -87,7 +87,7 @@ impl Perl {
     }
 
     /// Loads a module by its name, as in `Some::Module`, and imports nothing (perlapi:
-    /// `load_module`). Signals wait meanwhile: a module that a handler leaves half loaded stays so.
+    /// `load_module`).
     ///
     /// Returns `Err` if it is not found, or dies or exits while it is loaded.
     ///

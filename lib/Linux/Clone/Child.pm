@@ -11,6 +11,18 @@ our $VERSION = '0.100';
 # does, are this thread's.
 sub CLONE_SKIP { return 1 }
 
+# For spawn: the handle takes over the descriptor, and the third argument says so in the same
+# statement, since a handler may die before the next one.
+sub _new {
+    my ($pid, $pidfd) = @_;
+    my $self = bless { pid => $pid }, __PACKAGE__;
+    # perl warns of a handle that is to be read if STDOUT is closed
+    no warnings 'io';
+    local $^F = 2;    # it stays close-on-exec
+    $_[2] = open $self->{pidfd}, '<&=', $pidfd;
+    return $_[2] ? $self : undef;
+}
+
 sub pid   { return $_[0]{pid} }
 sub pidfd { return $_[0]{pidfd} }
 
@@ -23,8 +35,7 @@ sub running {
     local $!;
     vec(my $pidfd = '', $fd, 1) = 1;
     my $ready;
-    # a signal interrupts even a select that does not wait: EINTR, without the module that has it,
-    # since that may be loaded when there is no descriptor left
+    # a signal interrupts even a select that does not wait: EINTR, without a module that has names
     do { $ready = select my $set = $pidfd, undef, undef, 0 } while $ready == -1 && $! == 4;
     return $ready == 0;
 }
@@ -89,18 +100,6 @@ sub DESTROY {
     $self->kill($self->{kill_on_destroy});
     $self->wait;
     return;
-}
-
-# For spawn: the handle takes over the descriptor, and the third argument says so in the same
-# statement, since a handler may die before the next one. The last sub here: where it is, all are.
-sub _new {
-    my ($pid, $pidfd) = @_;
-    my $self = bless { pid => $pid }, __PACKAGE__;
-    # perl warns of a handle that is to be read if STDOUT is closed
-    no warnings 'io';
-    local $^F = 2;    # it stays close-on-exec
-    $_[2] = open $self->{pidfd}, '<&=', $pidfd;
-    return $_[2] ? $self : undef;
 }
 
 1;
