@@ -1876,7 +1876,7 @@ struct perlxs_shared {
     int leaving;
     const sigset_t *mask;
     runops_proc_t runops;
-    despatch_signals_proc_t signalhook; /* what despatches this process's, whoever lets them wait */
+    despatch_signals_proc_t signalhook; /* this process's own, whoever lets signals wait */
     despatch_signals_proc_t before;     /* PL_signalhook */
     SV *psig_ptr[SIG_SIZE];
     SV *handlers[SIG_SIZE]; /* what they held, or NULL */
