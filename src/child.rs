@@ -56,7 +56,7 @@ const TICK: Duration = Duration::from_millis(5);
 const LEFT_TO_THREADS: usize = 64;
 
 /// How often a child is tried.
-const TRIES: u32 = 8;
+const TRIES: u32 = 10;
 
 /// What a child with its own memory needs of its parent.
 struct Birth<'a, 'c> {

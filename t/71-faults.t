@@ -296,7 +296,8 @@ sub size { return 1024 * (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+) kB/m)[
     # inside: perl ends a process that runs out of memory, and it is the child alone
     local *STDERR;
     open STDERR, '>', "$dir/stderr" or die $!;
-    my $greedy = sub { my $much = 'x' x (1 << 30); 0 };
+    my $bytes = 1 << 30;    # no constant, of which perl would make the string at once
+    my $greedy = sub { my $much = 'x' x $bytes; 0 };
     local %FaultTest::starts = (
         'clone'           => sub { Linux::Clone::clone($greedy, 0, SIGCHLD) },
         'clone VM|VFORK'  => sub { Linux::Clone::clone($greedy, 0, SIGCHLD | Linux::Clone::VM() | Linux::Clone::VFORK()) },

@@ -1442,7 +1442,7 @@ from outside of glibc. So, where there are other threads, the child takes and
 gives back each of these locks before the coderef runs. One that gets stuck,
 since a lock was held when it was copied, ends after some milliseconds, and
 clone starts another. The caller may get SIGCHLD for it, and C<wait> in
-another thread may find it. If eight in a row get stuck, clone fails with
+another thread may find it. If ten in a row get stuck, clone fails with
 EAGAIN. The child looks at the whole heap for this, which takes as long as
 fork(3) for a large one.
 A process with one thread, which most are, does none of this, and nor does a

@@ -294,16 +294,30 @@ my %others = (
 
 # ---- each function, each way to leave, of this process ----
 
+# What perl itself does, which changes: since 5.38 an object that a hook in @INC throws is lost, and
+# since 5.42 no hook for warnings or exceptions is called in one.
+my $keeps_objects = do { local @INC = sub { die Error->new }; eval { require No::Such }; my $kept = ref $@; $@ = ''; $kept };
+my $hooks_in_hooks = do { my $called; local $SIG{__WARN__} = sub { local $SIG{__WARN__} = sub { $called = 1 }; warn 'inner' }; silently(sub { warn 'outer' }); $called };
+
 # A test for each function: nothing is skipped, nothing doubled.
 for my $function (sort keys %ways) {
     my @wrong;
     my ($made, $uneven) = (made(), uneven());
     for my $way (sort keys %{ $ways{$function} }) {
         my $call = $ways{$function}{$way};
-        my $quiet = $way =~ /^quiet/;
-        my $text  = $way =~ /^as text/;
+        my $text = $way =~ /^as text/;
         for my $die (@dies) {
             my ($name, $leave, $expected) = @$die;
+            my $object = !ref $expected;
+            my $quiet  = $way =~ /^quiet/;
+            $expected = !$text ? qr/^$expected$/ : $name =~ /false/ ? qr/^Compilation failed/ : qr/^$expected=/ if $object;
+            if (!$hooks_in_hooks) {
+                $quiet    = 1            if $name eq 'a die in a warn hook' && $way =~ /a warning|defined again/;
+                $expected = qr/^not h\n/ if $name eq 'a die with a hook' && $way =~ /no more/;
+            }
+            # perl does not see one that is false
+            if ($name =~ /false/ && $way =~ /a hook|a handler/) { $quiet = 1 }
+            if ($object && !$keeps_objects && $way =~ /\@INC/) { ($quiet, $expected) = (0, qr/^Can't locate/) }
             my $note = sub { push @wrong, "$way, $name: @_" };
             my ($turns, $evals, $loops) = (0, 0, '');
             my $called = 0;
@@ -328,16 +342,13 @@ for my $function (sort keys %ways) {
                 }
             }
             my $thrown = ref $error ? ref $error : $error;
-            my $object = !ref $expected;
             undef $error;
             $@ = '';
             $note->("left the loop: $loops") if $loops ne '1x1y2x2y';
             $note->("called $called times")  if $called < 4;
-            # perl does not see one that is false
-            if    ($quiet || $name =~ /false/ && $way =~ /a hook|a handler/) { $note->('a die is heard') if $evals != 4 }
-            elsif ($text && $name =~ /false/)           { $note->("dies of $thrown") if $thrown !~ /^Compilation failed/ }
-            elsif ($evals)                              { $note->("$evals times no die") }
-            elsif ($object ? $thrown !~ ($text ? qr/^$expected=/ : qr/^$expected$/) : $thrown !~ $expected) { $note->("dies of $thrown") }
+            if    ($quiet)                 { $note->('a die is heard') if $evals != 4 }
+            elsif ($evals)                 { $note->("$evals times no die") }
+            elsif ($thrown !~ $expected)   { $note->("dies of $thrown") }
             $note->("destroyed $destroyed times in $called") if $object && $destroyed != $called * ($name =~ /each depth/ ? 3 : 1);
             $note->('holds ' . (made() - dropped() - $held) . ' Rust values') if made() - dropped() != $held;
             $note->('SIGUSR1 is blocked') if signals_blocked();
