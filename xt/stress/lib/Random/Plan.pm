@@ -665,7 +665,7 @@ sub nonsense {
             [ sub { $request->{more} = pick(1, 1 << 7 | 1 << 3, 64) }, errno => 'EINVAL' ],
             [ sub { $flags->{DETACHED} = 1 }, errno => 'EINVAL' ],
             [ sub { $request->{exit_signal} = 65 + below(190); delete $flags->{THREAD} }, errno => 'EINVAL' ],
-            [ sub { $flags->{SIGHAND} = $flags->{CLEAR_SIGHAND} = $flags->{VM} = $flags->{VFORK} = 1 }, errno => 'EINVAL' ],
+            [ sub { delete $flags->{NEWPID}; $flags->{SIGHAND} = $flags->{CLEAR_SIGHAND} = $flags->{VM} = $flags->{VFORK} = 1 }, errno => 'EINVAL' ],
             [ sub { $plain->(); $request->{set_tid} = [ pick(0, -1) ] }, errno => 'EINVAL' ],
             [ sub { $plain->(); $request->{cgroup} = 999 }, errno => 'EBADF' ],
             )

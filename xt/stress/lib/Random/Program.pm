@@ -336,17 +336,20 @@ $steps{stop} = sub {
     my $child = pick(@living);
     trace($model, "stop $child->{pid}, and continue");
     return sub {
+        my ($counts, $told) = ($model->{sig}{CHLD} eq 'count', 0);
+        # later, another step may have changed the handler
+        local $SIG{CHLD} = sub { $told++ } if !$counts;
         for ([ STOP => Linux::Clone::WSTOPPED(), Linux::Clone::CLD_STOPPED() ],
             [ CONT => Linux::Clone::WCONTINUED(), Linux::Clone::CLD_CONTINUED() ]) {
             my ($signal, $option, $code) = @$_;
             kill $signal => $child->{pid};
             my @found = Linux::Clone::waitid(Linux::Clone::P_PID(), $child->{pid}, $option | Linux::Clone::__WALL());
             complain("waitid tells @found of $signal") if @found != 4 || $found[0] != $child->{pid} || $found[2] != $code;
-            next if $model->{sig}{CHLD} ne 'count';
-            deliver($model, 'CHLD');
+            deliver($model, 'CHLD') if $counts;
             # that it goes on is told by itself, in its own time
             my $n = 0;
-            Time::HiRes::sleep(0.001) while $G{n_CHLD} < $model->{mem}{n_CHLD} && $n++ < 10_000;
+            Time::HiRes::sleep(0.001) while ($counts ? $G{n_CHLD} < $model->{mem}{n_CHLD} : $told < 1) && $n++ < 10_000;
+            $told = 0;
         }
         return;
     };
