@@ -587,8 +587,8 @@ $actions{unshare} = sub {
     return $actions{set}->($model) if $model->{next_pid} ne '';
     my $flags = chance(30) ? {} : some_namespaces($model);
     for (qw(FS FILES SYSVSEM)) { $flags->{$_} = 1 if chance(20) }
-    # its own memory and table of handlers it has anyway
-    if (!$model->{shared}) {
+    # its own memory and table of handlers it has anyway, if no sibling that nobody has reaped has it, too
+    if (!$model->{shared} && !$model->{handlers_shared}) {
         for (qw(VM SIGHAND THREAD)) { $flags->{$_} = 1 if chance(4) }
     }
     # no thread may be started after that; and two would be too many
@@ -764,6 +764,7 @@ sub clone_action {
     if ($parent_flag) {
         # the caller sleeps meanwhile, so that what happens has one order
         $flags->{PARENT} = $flags->{VFORK} = 1;
+        $model->{handlers_shared} = 1 if $flags->{SIGHAND};
         $request->{exit_signal} = $request->{api} eq 'clone3' ? undef : $request->{exit_signal};
     }
     my ($refusal, $why) = chance(10) && $model->{next_pid} eq '' ? nonsense($model, $request) : ();

@@ -387,13 +387,14 @@ $steps{handler} = sub {
     push @can, 'IGNORE'  if !$model->{pending}{ $NUMBER{$name} };
     # children that live and end must not kill it
     push @can, 'DEFAULT' if !$model->{pending}{ $NUMBER{$name} } && $name !~ /^USR/;
-    my ($what, $safe, $flags) = (pick(@can), below(2), pick(0, POSIX::SA_RESTART()));
-    trace($model, "\$SIG{$name} = $what" . ($what eq 'sigaction' ? ", safe $safe, flags $flags" : ''));
+    my ($what, $flags) = (pick(@can), pick(0, POSIX::SA_RESTART()));
+    trace($model, "\$SIG{$name} = $what" . ($what eq 'sigaction' ? ", flags $flags" : ''));
     $model->{sig}{$name} = $what =~ /^(?:named|sigaction)$/ ? 'count' : $what;
     return sub {
         if ($what eq 'sigaction') {
             my $action = POSIX::SigAction->new(counter($name), POSIX::SigSet->new, $flags);
-            $action->safe($safe);
+            # otherwise the handler runs in the middle of malloc, say: perl itself does not survive that
+            $action->safe(1);
             POSIX::sigaction($NUMBER{$name}, $action) or complain("sigaction: $!");
         }
         elsif ($what eq 'named') {
@@ -544,6 +545,7 @@ $steps{thread} = sub {
     return if $model->{sig}{CHLD} eq 'count' || $model->{mem}{buf} ne '';
     local $budget = 6;
     my ($code) = clone_action($thread);
+    flush_buffer($thread);
     trace($model, '}');
     # not what happens to the parent's memory
     return sub {
