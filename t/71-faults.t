@@ -272,7 +272,9 @@ under('the limit of user namespaces', \&no_user_namespaces,
 # ---- no memory ----
 
 sub size { return 1024 * (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+) kB/m)[0] }
-{
+my $limitless = $ENV{UNDER_SANITIZER} && 'AddressSanitizer has terabytes of address space';
+SKIP: {
+    skip $limitless, 1 if $limitless;
     # outside: no room for a stack
     my @large = (stack_size => 256 << 20);
     local %FaultTest::starts = (
@@ -288,11 +290,13 @@ sub size { return 1024 * (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+) kB/m)[
         return sub { rlimit(AS => $before) };
     }, { map { $_ => /spawn code/ ? spawn_refused(ENOMEM, 'clone') : /spawn/ ? spawn_refused(ENOMEM, 'the start') : 'errno ' . ENOMEM } @names }, @names);
 }
-{
+SKIP: {
+    skip $limitless, 1 if $limitless;
     # one that is kept needs none
     under('RLIMIT_AS: the stack is kept', sub { my $before = rlimit(AS => size()); return sub { rlimit(AS => $before) } }, {}, 'clone VM|VFORK', grep { $well{$_} =~ /^exit/ } 'spawn exec');
 }
-{
+SKIP: {
+    skip $limitless, 2 if $limitless;
     # inside: perl ends a process that runs out of memory, and it is the child alone
     local *STDERR;
     open STDERR, '>', "$dir/stderr" or die $!;
@@ -316,7 +320,8 @@ sub size { return 1024 * (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+) kB/m)[
     is slurp("$dir/stderr") =~ s/\n?Out of memory!\n?/./gr =~ s/Out of memory in perl:\S+\n?/./gr, '.' x @names, 'perl says so';
 }
 SKIP: {
-    skip 'spawn is refused', 1 if $well{'spawn exec'} !~ /^exit/;
+    skip 'spawn is refused', 3 if $well{'spawn exec'} !~ /^exit/;
+    skip $limitless, 3 if $limitless;
     # Strings that the caller makes large are copied, by perl and by us. perl exits if it cannot do
     # that, as for any other copy; what we do is an exception.
     my %said;
