@@ -75,6 +75,19 @@ for my $unsafe (0, 1) {
     is $ran, 'own', 'nor this one';
     kill USR1 => $$;
     is $ran, 'ownparent', "and the parent's runs in the parent";
+    # so it is in a copy of the child
+    for my $copy ([ clone => sub { return Linux::Clone::clone($_[0], 0, SIGCHLD) } ], [ fork => sub { my $pid = fork; if (defined $pid && !$pid) { POSIX::_exit($_[0]->()) } return $pid } ]) {
+        my ($how, $start) = @$copy;
+        $ran = '';
+        is shared(sub {
+            { local $SIG{USR1} = sub { } }
+            my $pid = $start->(sub { kill USR1 => $$; POSIX::_exit(9) });
+            waitpid $pid, 0;
+            return $? & 127;
+        }), 'exit ' . SIGUSR1, "nor does it come back in a copy of the child: $how";
+        is $ran, '', 'the parent\'s has not run';
+    }
+    $ran = 'own';
     our $handled = '';
     sub handler { $handled .= $$ == $parent ? 'parent' : 'child'; return }
     for my $handler (\&handler, 'main::handler', *handler) {

@@ -2412,6 +2412,22 @@ static void S_left(pTHX_ void *arg)
         l->on_exit();
 }
 
+/* In a copy of a guest: the parent's handlers that a `local` of the guest's has put back, which are
+ * the default there, are that here, too, where nobody is a guest who could tell. */
+static void S_drop_parents_handlers(pTHX_ const perlxs_shared *s)
+{
+    struct sigaction now;
+    int i;
+
+    for (i = 1; i < SIG_SIZE; i++)
+        if (PL_psig_ptr && s->handlers[i] && S_same_handler(PL_psig_ptr[i], s->handlers[i])
+            && sigaction(i, NULL, &now) == 0
+            && now.sa_handler == (void (*)(int))(void (*)(void))S_sub_signal) {
+            now.sa_handler = SIG_DFL;
+            sigaction(i, &now, NULL);
+        }
+}
+
 int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
                     void (*on_exit)(void), int *status)
 {
@@ -2420,6 +2436,8 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
     int ret;
     dJMPENV;
 
+    if (S_guest)
+        S_drop_parents_handlers(aTHX_ S_guest);
     for (; S_guest; S_guest = S_guest->host) { /* a copy is nobody's guest */
         PL_runops = S_guest->runops;
         PL_signalhook = S_guest->signalhook;
