@@ -590,7 +590,6 @@ cmp_ok mappings() - $maps, '<', @values / 2, 'nor a mapping with each';
 
 {
     # perl's own words, as for any method; none reads or signals anything
-    require Linux::Clone::Child;
     my @wrong;
     my $before = $state->();
     for my $method (qw(pid pidfd running kill wait kill_on_destroy DESTROY)) {

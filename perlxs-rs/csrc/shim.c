@@ -1981,6 +1981,13 @@ static int S_same_handler(SV *a, SV *b)
            && memEQ(SvPVX_const(a), SvPVX_const(b), SvCUR(a));
 }
 
+/* Whether perl's handler of a signal is the one that the guest has found. */
+static int S_is_parents(pTHX_ const perlxs_shared *s, int signal)
+{
+    return PL_psig_ptr && s->handlers[signal]
+           && S_same_handler(PL_psig_ptr[signal], s->handlers[signal]);
+}
+
 static void S_sub_signal(int signal, siginfo_t *info, void *context)
 {
     perlxs_shared *const s = S_guest;
@@ -1989,8 +1996,7 @@ static void S_sub_signal(int signal, siginfo_t *info, void *context)
 #ifdef MULTIPLICITY
         PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp;
 #endif
-        if (PL_psig_ptr && s->handlers[signal]
-            && S_same_handler(PL_psig_ptr[signal], s->handlers[signal])) {
+        if (S_is_parents(aTHX_ s, signal)) {
             switch (signal) {
             case SIGCHLD: case SIGURG: case SIGWINCH: case SIGCONT:
                 return; /* the default is to ignore it */
@@ -2420,8 +2426,7 @@ static void S_drop_parents_handlers(pTHX_ const perlxs_shared *s)
     int i;
 
     for (i = 1; i < SIG_SIZE; i++)
-        if (PL_psig_ptr && s->handlers[i] && S_same_handler(PL_psig_ptr[i], s->handlers[i])
-            && sigaction(i, NULL, &now) == 0
+        if (S_is_parents(aTHX_ s, i) && sigaction(i, NULL, &now) == 0
             && now.sa_handler == (void (*)(int))(void (*)(void))S_sub_signal) {
             now.sa_handler = SIG_DFL;
             sigaction(i, &now, NULL);
@@ -2804,10 +2809,8 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     /* The other process's signals are gone with it. What comes from here on is ours, but has to
      * wait: to leave a handler unblocks its signal, and to leave a `local $SIG{...}` looks for
      * signals before the handler is put back. */
-    if (PL_signalhook != S_no_despatch) {
-        S_waiting.pid = S_getpid();
-        S_waiting.hook = S_guest ? S_guest_despatch : s->signalhook;
-    }
+    S_waiting.pid = S_getpid();
+    S_waiting.hook = S_guest ? S_guest_despatch : s->signalhook;
     PL_signalhook = S_no_despatch;
     PL_exit_flags &= ~PERL_EXIT_EXPECTED;
     /* A `local $SIG{...}` that is left reaches the kernel. Where the table was the guest's, too,

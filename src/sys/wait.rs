@@ -5,7 +5,7 @@
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use libc::{c_int, c_long, pid_t};
+use libc::{c_int, pid_t};
 use perlxs::Call;
 
 use super::{answered, errno, getpid};
@@ -120,18 +120,9 @@ pub(crate) fn thread_is_gone(tid: pid_t) {
 
 /// Whether a child has neither ended nor stopped (waitid(2)); it is not reaped.
 pub(crate) fn is_running(pid: pid_t) -> bool {
-    // SAFETY: all zeros is a valid `siginfo_t`, and a place for the answer.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-        libc::waitid(
-            libc::P_PID,
-            pid as libc::id_t,
-            &raw mut info,
-            options as c_int,
-        ) == 0
-            && info.si_pid() == 0
-    }
+    let options = libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the kernel has filled it in.
+    wait_for(libc::P_PID, pid, options).is_some_and(|info| unsafe { info.si_pid() } == 0)
 }
 
 /// Kills a child and reaps it; the pidfd says which, whoever else reaps.
@@ -153,41 +144,39 @@ pub(crate) fn kill_and_reap(pidfd: c_int, pid: pid_t) {
 
 /// Whether a child is not reaped yet, so that no other process can have its id.
 pub(crate) fn keeps_its_id(pidfd: c_int) -> bool {
-    wait_by_pidfd(pidfd, libc::WNOHANG | libc::WNOWAIT) == 0
+    wait_for(libc::P_PIDFD, pidfd, libc::WNOHANG | libc::WNOWAIT).is_some()
 }
 
 /// Kills a child and reaps it, where there is no pidfd.
 pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    // SAFETY: all zeros is a valid `siginfo_t`, and a place for the answer.
-    unsafe {
-        let mut info: libc::siginfo_t = std::mem::zeroed();
-        // somebody else may have reaped it: then the id may be a stranger's
-        if libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut info, options) == 0 {
-            libc::kill(pid, libc::SIGKILL);
-        }
+    // somebody else may have reaped it: then the id may be a stranger's
+    if wait_for(libc::P_PID, pid, libc::WNOHANG | libc::WNOWAIT).is_some() {
+        // SAFETY: touches no memory.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
     }
     reap(pid);
 }
 
 /// As [`reap`], by a pidfd: waits for the child to end, unless somebody else has reaped it.
 pub(crate) fn reap_by_pidfd(pidfd: c_int) {
-    while wait_by_pidfd(pidfd, 0) == -1 && errno() == libc::EINTR {}
+    while wait_for(libc::P_PIDFD, pidfd, 0).is_none() && errno() == libc::EINTR {}
 }
 
-/// waitid(2) for the end of a child: 0, or -1.
-fn wait_by_pidfd(pidfd: c_int, options: c_int) -> c_long {
+/// waitid(2) for the end of a child, and for what else `options` say: what it tells, or `None` with
+/// errno.
+fn wait_for(kind: libc::idtype_t, id: c_int, options: c_int) -> Option<libc::siginfo_t> {
     // SAFETY: all zeros is a valid `siginfo_t`, and a place for the answer; no usage is wanted.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        libc::syscall(
+        let told = libc::syscall(
             libc::SYS_waitid,
-            libc::P_PIDFD,
-            pidfd,
+            kind,
+            id,
             &raw mut info,
             options | libc::WEXITED | libc::__WALL,
             ptr::null::<libc::rusage>(),
-        )
+        );
+        (told == 0).then_some(info)
     }
 }
 

@@ -9,7 +9,6 @@ use warnings;
 use CloneTest qw(nr);
 use Exporter 'import';
 use Linux::Clone ();
-use Linux::Clone::Child ();
 use POSIX ();
 
 our @EXPORT = qw(%starts @starts start state apart rlimit seccomp unprivileged);

@@ -11,7 +11,6 @@ use Exporter 'import';
 use FaultTest qw(state);
 use File::Temp ();
 use Linux::Clone ();
-use Linux::Clone::Child ();
 use POSIX ();
 use Test::More;
 use Time::HiRes ();

@@ -11,7 +11,6 @@ use Fcntl ();
 use File::Temp ();
 use IO::Handle ();
 use Linux::Clone ();
-use Linux::Clone::Child ();
 use POSIX ();
 use ProcessTest qw(slurp mappings stacks);
 use Random::Model;
