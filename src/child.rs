@@ -47,7 +47,8 @@ mod locks {
 
 /// How often a child that passes through the C library's locks is looked at, at the first try; at
 /// each further one half as often. A lock is held for microseconds, so that two unlucky copies in
-/// a row are rare; but on a busy machine a child that waits for the processor looks stuck, too.
+/// a row are rare; but a child that waits for a slow disk looks stuck, too, and one with a large
+/// heap that gets little of the processor.
 const TICK: Duration = Duration::from_millis(5);
 
 /// How many numbers a child that shares its parent's memory, but not its descriptors, leaves to the

@@ -71,6 +71,24 @@ PERL
     is $output, '5: 400', 'a child finds the locks of the C library free';
 }
 
+# The same where each tick of the watch for a child that is stuck costs more than all that it has to
+# do: as on a slow machine that has nothing else to do.
+SKIP: {
+    my ($output, $status) = perl_output(<<'PERL', File::Temp->new);
+        use threads; use Linux::Clone; use FaultTest (); use ProcessTest qw(ends);
+        my $file = shift;
+        FaultTest::slow_system_calls() or die 'refused: errno ' . ($! + 0) . "\n";
+        our @data = map { [ 1 .. 5 ] } 1 .. 2000;
+        my @busy = map { threads->create(sub { while (-s $file == 0) { @data = map { [ 1 .. 5 ] } 1 .. 2000 } }) } 1 .. 2;
+        print ends(200, sub { Linux::Clone::clone(sub { 5 }, 0, 17) });
+        open my $fh, '>', $file or die $!;
+        syswrite $fh, 'stop';
+        $_->join for @busy;
+PERL
+    skip "the kernel refuses filters: $output", 1 if $output =~ s/^refused: //;
+    is "$output $status", '5: 200 0', 'also where a look at the child takes long';
+}
+
 # The same of the lock that glibc has since 2.33 for nsswitch.conf: of these children, one in some
 # hundreds would wait for ever.
 {

@@ -5,7 +5,7 @@
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use libc::{c_char, c_int, c_long, c_void};
@@ -158,24 +158,33 @@ impl Drop for SharedWord {
 }
 
 /// Runs `work`; a process that gets stuck in it sets `word` to `stuck` and ends. Stuck is one that
-/// has used no processor time for three times `tick`: it waits for a lock.
+/// waits for a lock: three `tick`s find that it has slept since the one before, and none of them,
+/// nor one in between, that it has worked for half of the time. That it has worked for next to no
+/// time does not tell: a tick takes some itself, and on an idle machine more than a short piece of
+/// work. Since there are kernels that do not count sleeps, three hundred ticks without half of the
+/// time do, too.
 ///
 /// For a new process of one thread, all signals blocked, without a timer or a SIGALRM of its own
-/// (setitimer(2), clock_gettime(2)).
+/// (setitimer(2), getrusage(2)).
 pub(crate) fn watched(tick: Duration, word: &SharedWord, stuck: u32, work: impl FnOnce()) {
+    const SLEPT: u32 = 100;
     static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
     static STUCK: AtomicU32 = AtomicU32::new(0);
-    static IDLE_TICKS: AtomicU32 = AtomicU32::new(0);
-    static USED: AtomicU64 = AtomicU64::new(0);
+    static HALF_TICK: AtomicU32 = AtomicU32::new(0);
+    static SLEEPS: AtomicU32 = AtomicU32::new(0);
+    static USED: AtomicU32 = AtomicU32::new(0);
+    static IDLE: AtomicU32 = AtomicU32::new(0);
 
     extern "C" fn look(_: c_int) {
-        // this handler itself takes some
-        const MICROSECONDS: u64 = 50;
-        let used = processor_time();
-        let before = USED.swap(used, Ordering::Relaxed);
-        if used - before > MICROSECONDS {
-            IDLE_TICKS.store(0, Ordering::Relaxed);
-        } else if IDLE_TICKS.fetch_add(1, Ordering::Relaxed) == 2 {
+        let Usage { sleeps, time } = usage();
+        let slept = SLEEPS.swap(sleeps, Ordering::Relaxed) != sleeps;
+        let used = time.wrapping_sub(USED.swap(time, Ordering::Relaxed));
+        let idle = match used < HALF_TICK.load(Ordering::Relaxed) {
+            true => IDLE.load(Ordering::Relaxed) + if slept { SLEPT } else { 1 },
+            false => 0,
+        };
+        IDLE.store(idle, Ordering::Relaxed);
+        if idle >= 3 * SLEPT {
             if let Some(word) = NonNull::new(WORD.load(Ordering::Relaxed)) {
                 let word = ManuallyDrop::new(SharedWord(word));
                 word.set(STUCK.load(Ordering::Relaxed));
@@ -196,8 +205,11 @@ pub(crate) fn watched(tick: Duration, word: &SharedWord, stuck: u32, work: impl 
     };
     WORD.store(word.0.as_ptr(), Ordering::Relaxed);
     STUCK.store(stuck, Ordering::Relaxed);
-    IDLE_TICKS.store(0, Ordering::Relaxed);
-    USED.store(processor_time(), Ordering::Relaxed);
+    HALF_TICK.store((tick / 2).as_micros() as u32, Ordering::Relaxed);
+    let Usage { sleeps, time } = usage();
+    SLEEPS.store(sleeps, Ordering::Relaxed);
+    USED.store(time, Ordering::Relaxed);
+    IDLE.store(0, Ordering::Relaxed);
     // SAFETY: valid structs; `look` does nothing but what signal-safety(7) allows, and the word
     // outlives this call.
     unsafe {
@@ -222,13 +234,30 @@ pub(crate) fn watched(tick: Duration, word: &SharedWord, stuck: u32, work: impl 
     }
 }
 
-/// What this process has used of the processor, in microseconds (clock_gettime(2)).
-fn processor_time() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
+/// What this process has had of the processor, in numbers that wrap around.
+struct Usage {
+    /// How often it has given it up to wait for something.
+    sleeps: u32,
+    /// In microseconds.
+    time: u32,
+}
+
+/// getrusage(2)
+fn usage() -> Usage {
+    // SAFETY: all zeros is a valid `rusage`, and a place for the answer.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
     };
-    // SAFETY: a place for the answer.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
+    let microseconds = |time: libc::timeval| {
+        let seconds = time.tv_sec as u32;
+        seconds
+            .wrapping_mul(1_000_000)
+            .wrapping_add(time.tv_usec as u32)
+    };
+    Usage {
+        sleeps: usage.ru_nvcsw as u32,
+        time: microseconds(usage.ru_utime).wrapping_add(microseconds(usage.ru_stime)),
+    }
 }
