@@ -171,7 +171,10 @@ sub report {
 
 sub turn {
     my ($kind) = @_;
+    my $tid = threads->tid;
+    report("$tid begins $kind");
     my ($expected, $got) = $kinds{$kind}->(1 + int rand 200);
+    report("$tid ends");
     report("did $kind");
     report("wrong $kind: $got, not $expected") if $got ne $expected;
     return;
@@ -228,7 +231,10 @@ sub all_gone {
         return if $ends >= $started && !threads->list(threads::all) && tasks() == 1;
         sleep 0.05;
     }
-    report('wrong: threads hang');
+    my %at;
+    open my $log, '<', "$dir/log" or die "$dir/log: $!";
+    while (<$log>) { /^(\d+) (begins .*|ends)/ and $at{$1} = $2 }
+    report('wrong: threads hang, at ' . (join(', ', map { s/begins //r } grep { $_ ne 'ends' } values %at) || 'their ends'));
     return;
 }
 
