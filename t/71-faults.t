@@ -492,14 +492,23 @@ END
             POSIX::_exit(99);
         }
         waitpid $pid, 0;
-        return "$? " . slurp("$dir/said");
+        # perl 5.26 ends that line nowhere
+        return "$? " . slurp("$dir/said") =~ s/(?<=flush stdout: No space left on device)(?=status)/\n/r;
     };
     for my $what ('nothing', 'print', 'print, exit', 'print, flush') {
         my $fork = $run->('fork', $what, '/dev/full');
         # a child that returns has 255 in the place of perl's 1: THE CHILD, "Output"
         $fork =~ s/status 256,/status 65280,/;
         like $fork, qr/errno 5, error, close: 28/, "fork with a full disk: $what" if $what eq 'nothing';
-        is $run->($_, $what, '/dev/full'), $fork, "$_ with a full disk, as fork: $what" for qw(clone vfork), $well{'spawn code'} =~ /^exit/ ? 'spawn' : ();
+        for my $how (qw(clone vfork), $well{'spawn code'} =~ /^exit/ ? 'spawn' : ()) {
+            my $expected = $fork;
+            # an old perl's exit does not look whether STDOUT could be written; whoever returns, or has no exit of perl's, does
+            if ($fork =~ /\A0 status/ && ($what eq 'print' || $what eq 'print, exit' && $how eq 'vfork')) {
+                $expected =~ s/status 0,/status 65280,/;
+                $expected =~ s/status/Unable to flush stdout: No space left on device\nstatus/;
+            }
+            is $run->($how, $what, '/dev/full'), $expected, "$how with a full disk, as fork: $what";
+        }
     }
 }
 
@@ -541,6 +550,8 @@ END
                 next;
             }
             my $expected = $fork;
+            # as above
+            $expected =~ s/\Astatus 0\n/*status 65280\n/;
             # perl's exit gives up the handlers before it flushes, so that the forked child is killed
             $expected = "*PIPE in parent\nstatus 65280\n0, a child" if $handled eq '1';
             # what shares memory has no handlers

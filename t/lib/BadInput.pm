@@ -227,6 +227,8 @@ sub said_of {
     }
     # before 5.36 a number that has been read as a string is one
     my $is_string = B::svref_2object(\$v)->FLAGS & B::SVf_POK;
+    # before 5.28 a pattern is none
+    return qr/a value of type REGEXP/ if !$is_string && ref \$v eq 'REGEXP';
     return qr/(?:the string "\Q$v\E"|\Q$v\E)/ if !$is_string && $v =~ /\A-?[1-9]\d*\z/;
     return qr/(?:the string ")?-?(?:\d[\d.]*(?:e[-+]?\d+)?|inf|nan)"?/i if !$is_string;
     return qr/(?:the string "\Q$v\E"|\Q$v\E)/ if looks_like_number($v);
