@@ -104,6 +104,39 @@ PERL
     is $output, '5: 400', 'a child may look up a user';
 }
 
+# Locks of perl's that its fork does not hold: that of the environment, which localtime takes since
+# perl 5.32, and that of hints. Of the children of fork half would wait for ever, and one in a hundred.
+for my $case ([ localtime => 200, 'my $now = localtime' ], [ 'eval' => 800, 'my $sub = eval $source for 1 .. 3' ]) {
+    my ($name, $times, $code) = @$case;
+    next if $name eq 'localtime' && "$]" < 5.032;    # it takes the C library's
+    my ($output) = perl_output(<<"PERL", File::Temp->new);
+        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
+        my \$file = shift;
+        my \$source = 'sub { BEGIN { \$^H{a} = 1; \$^H{b} = 2 } my \$x = 1; { no strict; \$x++ } { use integer; \$x++ } \$x }';
+        my \@busy = map { threads->create(sub { while (-s \$file == 0) { $code } }) } 1 .. 3;
+        my \$code = sub { \$ENV{TZ} = 'UTC'; $code; 5 };
+        print ends($times, sub { Linux::Clone::clone(\$code, 0, 17 | (\$_[0] % 2 ? 0 : Linux::Clone::VFORK)) });
+        open my \$fh, '>', \$file or die \$!;
+        syswrite \$fh, 'stop';
+        \$_->join for \@busy;
+PERL
+    is $output, "5: $times", "a child may call $name";
+}
+
+# Nor may a clone hold that of the environment while it waits for the locks of a fork: that copies it.
+{
+    my ($output) = perl_output(<<'PERL', File::Temp->new);
+        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
+        my $file = shift;
+        my @busy = map { threads->create(sub { while (-s $file == 0) { waitpid Linux::Clone::clone(sub { 0 }, 0, 17), 0 } }) } 1 .. 2;
+        print ends(200, sub { my $pid = fork // die "fork: $!"; return $pid if $pid; my $now = localtime; POSIX::_exit(5) });
+        open my $fh, '>', $file or die $!;
+        syswrite $fh, 'stop';
+        $_->join for @busy;
+PERL
+    is $output, '5: 200', 'and so may a child of fork, beside clones';
+}
+
 # A child that sets its ids while other threads start and end; one for a PID namespace that waits
 # for its process 1.
 {

@@ -922,8 +922,8 @@ one thread, without effect.
 The parent sleeps until the child execs or ends; meanwhile only SIGKILL
 reaches it. Linux 2.2. Without VM the memory is not shared, and all else is as
 ever; but the sleeping thread holds perl's locks, so that other threads wait
-for them, at their next C<open> or C<close> at the latest. With VM see
-L</SHARED MEMORY>.
+for them, at their next C<open>, C<close> or C<localtime> at the latest. With
+VM see L</SHARED MEMORY>.
 
 =item PARENT
 
@@ -1428,8 +1428,9 @@ clone works in any thread of L<threads>. In the child only the calling thread
 exists, with its interpreter and its C<< threads->tid >>; C<exit> there ends
 the child, not some thread, after that thread's own END blocks. To join a
 thread that exists in the parent only waits for ever. perl's own locks are
-held around the call, just as perl's C<fork> holds them, so that the child
-finds perl consistent.
+held around the call, so that the child finds perl consistent: those that
+C<fork> holds, that of the environment, which C<localtime> takes, and that of
+hints (L<perlpragma>), which C<eval> of a string takes.
 
 A child outlives the thread that started it, and any thread may wait for it;
 with C<parent_death> it gets its signal when that thread ends.
@@ -1454,10 +1455,11 @@ NEWPID has ordered: those cannot be replaced. They can hang if another thread
 was inside of malloc, as any child can that needs a lock which nobody sets
 free: those of XS modules, and those of libraries that rely on
 pthread_atfork(3), whose handlers do not run. In a child of C<fork>, too, that
-goes for the locks of L<threads::shared> and L<threads>: while another thread
-starts or ends, do not start a thread in a child, and of the main thread's
-children let none call C<exit> or die. A child that soon calls C<exec> needs
-none of them.
+goes for the C library's lock of the time zone, which C<POSIX::strftime>
+takes, and C<localtime> before perl 5.32, and for the locks of
+L<threads::shared> and L<threads>: while another thread starts or ends, do not
+start a thread in a child, and of the main thread's children let none call
+C<exit> or die. A child that soon calls C<exec> needs none of them.
 
 getpid(2) is right in the child. So is the thread id that the C library keeps
 for its own use, if the kernel can say where that is kept (prctl(2),

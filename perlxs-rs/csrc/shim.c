@@ -1810,6 +1810,15 @@ int perlxs_flush_all(perlxs_interp *interp, SV **error)
     return S_output_is_idle(aTHX) ? PERLXS_OK : S_guard(aTHX_ S_flush_all, NULL, error);
 }
 
+#ifndef ENV_LOCK /* perls before 5.32 */
+#define ENV_LOCK NOOP
+#define ENV_UNLOCK NOOP
+#endif
+
+/* Those that perl takes for its fork, and two more: of the environment, which localtime takes too,
+ * and of the hints that each scope refers to. They come last, since a thread that waits for fork's
+ * locks is copied with those that it holds; whoever holds one of the two takes none of perl's but
+ * its malloc's, if it has one. */
 void perlxs_fork_lock(perlxs_interp *interp)
 {
     dINTERP;
@@ -1818,11 +1827,25 @@ void perlxs_fork_lock(perlxs_interp *interp)
     if (!PL_curstackinfo->si_next)
         ALLOCATING(dSP; PUSHSTACKi(PERLSI_UNKNOWN); POPSTACK);
     Perl_atfork_lock();
+    ENV_LOCK;
+#ifdef USE_ITHREADS
+    MUTEX_LOCK(&PL_hints_mutex);
+#endif
 }
 
-void perlxs_fork_unlock(perlxs_interp *interp)
+void perlxs_fork_unlock(perlxs_interp *interp, int in_copy)
 {
-    PERL_UNUSED_VAR(interp);
+    dINTERP;
+
+    PERL_UNUSED_VAR(in_copy);
+#ifdef USE_ITHREADS
+    MUTEX_UNLOCK(&PL_hints_mutex);
+#endif
+#ifdef PERL_RW_MUTEX_INIT
+    if (in_copy) /* nobody waits there, whatever the condition variable says that was copied */
+        COND_INIT(&PL_env_mutex.wakeup);
+#endif
+    ENV_UNLOCK;
     Perl_atfork_unlock();
 }
 

@@ -247,7 +247,7 @@ void perlxs_before_exec(perlxs_interp *interp);
 
 int perlxs_flush_all(perlxs_interp *interp, SV **error);
 void perlxs_fork_lock(perlxs_interp *interp);
-void perlxs_fork_unlock(perlxs_interp *interp);
+void perlxs_fork_unlock(perlxs_interp *interp, int in_copy);
 void perlxs_forget_signals(perlxs_interp *interp);
 
 /* What a new process starts with: `$!`, the signal mask (or NULL), and what is assigned to `sv`

@@ -127,10 +127,11 @@ impl Perl {
         unsafe { ffi::perlxs_before_exec(self.raw()) }
     }
 
-    /// Runs `start` with perl's own locks held (`Perl_atfork_lock`), so that a process that
-    /// it starts as a copy of this one finds them consistent. The copy must not return from
-    /// `start` but call [`Call::run_main`], which releases them there. Not for fork(3), which takes
-    /// these locks itself.
+    /// Runs `start` with perl's own locks held, so that a process that it starts as a copy of this
+    /// one finds them consistent: those of `Perl_atfork_lock`, and two that perl's fork leaves out,
+    /// of the environment (`PL_env_mutex`) and of hints (`PL_hints_mutex`). The copy must not
+    /// return from `start` but call [`Call::run_main`], which releases them there. Not for
+    /// fork(3), which takes the former itself.
     ///
     /// Example: [`Start`].
     pub fn with_fork_locks<R>(self, start: impl FnOnce() -> R) -> R {
@@ -138,7 +139,7 @@ impl Perl {
         impl Drop for Unlock {
             fn drop(&mut self) {
                 // SAFETY: this thread holds the locks.
-                unsafe { ffi::perlxs_fork_unlock(self.0.raw()) }
+                unsafe { ffi::perlxs_fork_unlock(self.0.raw(), 0) }
             }
         }
         // SAFETY: released by the guard below, on this thread.
@@ -331,7 +332,7 @@ impl Call<'_> {
         // SAFETY: the locks were held when the process was copied; the CV is live; nobody
         // returns into the parent's frames, as the caller says.
         unsafe {
-            ffi::perlxs_fork_unlock(perl);
+            ffi::perlxs_fork_unlock(perl, 1);
             ffi::perlxs_forget_signals(perl);
             let outcome = ffi::perlxs_main_run(
                 perl,
