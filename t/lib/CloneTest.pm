@@ -111,7 +111,8 @@ sub write_maps {
     return;
 }
 
-# Runs a program in a perl of its own: its output, both streams, and $?.
+# Runs a program in a perl of its own: its output, both streams, and $?. The test's alarm ends it,
+# too: one that hangs in clone has its signals blocked.
 sub perl_output {
     my ($program, @arguments) = @_;
     local $ENV{PERL_BADLANG} = 0;    # no word about a locale that this machine lacks
@@ -121,6 +122,7 @@ sub perl_output {
         open STDERR, '>&', \*STDOUT;
         exec $^X, (map { "-I$_" } @INC), '-e', $program, '--', @arguments or die "exec: $!";
     }
+    local $SIG{ALRM} = sub { kill KILL => $pid; die "the alarm, in a program: $program" };
     my $output = do { local $/; <$fh> };
     close $fh;
     return ($output, $?);
