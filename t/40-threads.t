@@ -55,35 +55,37 @@ for my $body (
     is_deeply [ map { $_->join } @workers ], [ ('') x 4 ], 'four threads that clone at once';
 }
 
+# What a program prints, and its status, that does $main while that many threads do $work over and
+# over; $first comes before them.
+sub beside {
+    my ($threads, $work, $main, $first) = @_;
+    return perl_output(<<"PERL", File::Temp->new);
+        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
+        my \$file = shift;
+        $first;
+        my \@busy = map { threads->create(sub { while (-s \$file == 0) { $work } }) } 1 .. $threads;
+        $main;
+        open my \$fh, '>', \$file or die \$!;
+        syswrite \$fh, 'stop';
+        \$_->join for \@busy;
+PERL
+}
+my $fill = '@data = map { [ 1 .. 5 ] } 1 .. 2000';
+
 # The child is copied while other threads hold the C library's locks: about one in a hundred of
 # these would wait for ever for a lock of malloc's.
 {
-    my ($output) = perl_output(<<'PERL', File::Temp->new);
-        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
-        my ($file, $parent) = (shift, $$);
-        our @data = map { [ 1 .. 5 ] } 1 .. 2000;
-        my @busy = map { threads->create(sub { while (-s $file == 0) { @data = map { [ 1 .. 5 ] } 1 .. 2000 } }) } 1 .. 2;
-        print ends(400, sub { Linux::Clone::clone($_[0] % 2 ? sub { @data = map { [ 1 .. 3 ] } 1 .. 500; 5 } : sub { close STDERR; exit 5 }, 0, 17) });
-        open my $fh, '>', $file or die $!;
-        syswrite $fh, 'stop';
-        $_->join for @busy;
-PERL
+    my ($output) = beside(2, $fill, 'print ends(400, sub { Linux::Clone::clone($_[0] % 2 ? sub { @data = map { [ 1 .. 3 ] } 1 .. 500; 5 } : sub { close STDERR; exit 5 }, 0, 17) })', "our $fill");
     is $output, '5: 400', 'a child finds the locks of the C library free';
 }
 
 # The same where each tick of the watch for a child that is stuck costs more than all that it has to
 # do: as on a slow machine that has nothing else to do.
 SKIP: {
-    my ($output, $status) = perl_output(<<'PERL', File::Temp->new);
-        use threads; use Linux::Clone; use FaultTest (); use ProcessTest qw(ends);
-        my $file = shift;
-        FaultTest::slow_system_calls() or die 'refused: errno ' . ($! + 0) . "\n";
-        our @data = map { [ 1 .. 5 ] } 1 .. 2000;
-        my @busy = map { threads->create(sub { while (-s $file == 0) { @data = map { [ 1 .. 5 ] } 1 .. 2000 } }) } 1 .. 2;
-        print ends(200, sub { Linux::Clone::clone(sub { 5 }, 0, 17) });
-        open my $fh, '>', $file or die $!;
-        syswrite $fh, 'stop';
-        $_->join for @busy;
+    my ($output, $status) = beside(2, $fill, 'print ends(200, sub { Linux::Clone::clone(sub { 5 }, 0, 17) })', <<"PERL");
+        use FaultTest ();
+        FaultTest::slow_system_calls() or die 'refused: errno ' . (\$! + 0) . "\\n";
+        our $fill
 PERL
     skip "the kernel refuses filters: $output", 1 if $output =~ s/^refused: //;
     is "$output $status", '5: 200 0', 'also where a look at the child takes long';
@@ -92,15 +94,8 @@ PERL
 # The same of the lock that glibc has since 2.33 for nsswitch.conf: of these children, one in some
 # hundreds would wait for ever.
 {
-    my ($output) = perl_output(<<'PERL', File::Temp->new);
-        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
-        my $file = shift;
-        my @busy = map { threads->create(sub { while (-s $file == 0) { my @user = getpwnam('root') } }) } 1 .. 3;
-        print ends(400, sub { Linux::Clone::clone(sub { my @user = getpwnam('root'); $user[2] == 0 ? 5 : 6 }, 0, 17) });
-        open my $fh, '>', $file or die $!;
-        syswrite $fh, 'stop';
-        $_->join for @busy;
-PERL
+    my $look_up = q{my @user = getpwnam('root')};
+    my ($output) = beside(3, $look_up, "print ends(400, sub { Linux::Clone::clone(sub { $look_up; \$user[2] == 0 ? 5 : 6 }, 0, 17) })", '');
     is $output, '5: 400', 'a child may look up a user';
 }
 
@@ -109,31 +104,20 @@ PERL
 for my $case ([ localtime => 200, 'my $now = localtime' ], [ 'eval' => 800, 'my $sub = eval $source for 1 .. 3' ]) {
     my ($name, $times, $code) = @$case;
     next if $name eq 'localtime' && "$]" < 5.032;    # it takes the C library's
-    my ($output) = perl_output(<<"PERL", File::Temp->new);
-        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
-        my \$file = shift;
-        my \$source = 'sub { BEGIN { \$^H{a} = 1; \$^H{b} = 2 } my \$x = 1; { no strict; \$x++ } { use integer; \$x++ } \$x }';
-        my \@busy = map { threads->create(sub { while (-s \$file == 0) { $code } }) } 1 .. 3;
+    my ($output) = beside(3, $code, <<"MAIN", <<'FIRST');
         my \$code = sub { \$ENV{TZ} = 'UTC'; $code; 5 };
-        print ends($times, sub { Linux::Clone::clone(\$code, 0, 17 | (\$_[0] % 2 ? 0 : Linux::Clone::VFORK)) });
-        open my \$fh, '>', \$file or die \$!;
-        syswrite \$fh, 'stop';
-        \$_->join for \@busy;
-PERL
+        print ends($times, sub { Linux::Clone::clone(\$code, 0, 17 | (\$_[0] % 2 ? 0 : Linux::Clone::VFORK)) })
+MAIN
+        my $source = 'sub { BEGIN { $^H{a} = 1; $^H{b} = 2 } my $x = 1; { no strict; $x++ } { use integer; $x++ } $x }'
+FIRST
     is $output, "5: $times", "a child may call $name";
 }
 
 # Nor may a clone hold that of the environment while it waits for the locks of a fork: that copies it.
 {
-    my ($output) = perl_output(<<'PERL', File::Temp->new);
-        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
-        my $file = shift;
-        my @busy = map { threads->create(sub { while (-s $file == 0) { waitpid Linux::Clone::clone(sub { 0 }, 0, 17), 0 } }) } 1 .. 2;
-        print ends(200, sub { my $pid = fork // die "fork: $!"; return $pid if $pid; my $now = localtime; POSIX::_exit(5) });
-        open my $fh, '>', $file or die $!;
-        syswrite $fh, 'stop';
-        $_->join for @busy;
-PERL
+    my ($output) = beside(2, 'waitpid Linux::Clone::clone(sub { 0 }, 0, 17), 0', <<'MAIN', '');
+        print ends(200, sub { my $pid = fork // die "fork: $!"; return $pid if $pid; my $now = localtime; POSIX::_exit(5) })
+MAIN
     is $output, '5: 200', 'and so may a child of fork, beside clones';
 }
 
@@ -152,10 +136,7 @@ SKIP: {
     # as root, since user namespaces are not for processes with several threads
     skip 'unshare(NEWPID) is for root', 1 if $> != 0;
     needs(Linux::Clone::NEWPID, 1);
-    my ($output) = perl_output(<<'PERL', File::Temp->new);
-        use threads; use Linux::Clone; use POSIX ();
-        my $file = shift;
-        my @busy = map { threads->create(sub { my @data; while (-s $file == 0) { @data = map { [ 1 .. 5 ] } 1 .. 2000 } }) } 1 .. 2;
+    my ($output) = beside(2, "my $fill", <<'MAIN', '');
         my %ends;
         for my $turn (1 .. 60) {
             # a thread for each, since it is done once only
@@ -167,11 +148,8 @@ SKIP: {
                 return $? >> 8;
             })->join }++;
         }
-        open my $fh, '>', $file or die $!;
-        syswrite $fh, 'stop';
-        $_->join for @busy;
-        print map { "$_: $ends{$_}\n" } sort keys %ends;
-PERL
+        print map { "$_: $ends{$_}\n" } sort keys %ends
+MAIN
     is $output, "1: 60\n", 'unshare(NEWPID) in a thread: its next child is process 1';
 }
 
