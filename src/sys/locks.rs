@@ -206,10 +206,10 @@ pub(crate) fn watched(tick: Duration, word: &SharedWord, stuck: u32, work: impl 
     WORD.store(word.0.as_ptr(), Ordering::Relaxed);
     STUCK.store(stuck, Ordering::Relaxed);
     HALF_TICK.store((tick / 2).as_micros() as u32, Ordering::Relaxed);
-    let Usage { sleeps, time } = usage();
-    SLEEPS.store(sleeps, Ordering::Relaxed);
-    USED.store(time, Ordering::Relaxed);
-    IDLE.store(0, Ordering::Relaxed);
+    // what a new process has used and done; its parent may have been watched, too
+    for counter in [&SLEEPS, &USED, &IDLE] {
+        counter.store(0, Ordering::Relaxed);
+    }
     // SAFETY: valid structs; `look` does nothing but what signal-safety(7) allows, and the word
     // outlives this call.
     unsafe {
@@ -250,14 +250,12 @@ fn usage() -> Usage {
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
         usage
     };
-    let microseconds = |time: libc::timeval| {
-        let seconds = time.tv_sec as u32;
-        seconds
-            .wrapping_mul(1_000_000)
-            .wrapping_add(time.tv_usec as u32)
-    };
+    let seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec;
+    let microseconds = usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
     Usage {
         sleeps: usage.ru_nvcsw as u32,
-        time: microseconds(usage.ru_utime).wrapping_add(microseconds(usage.ru_stime)),
+        time: (seconds as u32)
+            .wrapping_mul(1_000_000)
+            .wrapping_add(microseconds as u32),
     }
 }
