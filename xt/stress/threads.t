@@ -174,8 +174,7 @@ sub turn {
     my $tid = threads->tid;
     report("$tid begins $kind");
     my ($expected, $got) = $kinds{$kind}->(1 + int rand 200);
-    report("$tid ends");
-    report("did $kind");
+    report("$tid did $kind");
     report("wrong $kind: $got, not $expected") if $got ne $expected;
     return;
 }
@@ -233,8 +232,11 @@ sub all_gone {
     }
     my %at;
     open my $log, '<', "$dir/log" or die "$dir/log: $!";
-    while (<$log>) { /^(\d+) (begins .*|ends)/ and $at{$1} = $2 }
-    report('wrong: threads hang, at ' . (join(', ', map { s/begins //r } grep { $_ ne 'ends' } values %at) || 'their ends'));
+    while (<$log>) {
+        $at{$1} = $2 if /^(\d+) begins (.*)/;
+        delete $at{$1} if /^(\d+) did /;
+    }
+    report('wrong: threads hang, at ' . (join(', ', values %at) || 'their ends'));
     return;
 }
 
@@ -255,7 +257,7 @@ while (time < $end) {
     my $pid = fork // die "fork: $!";
     POSIX::_exit($n) if !$pid;
     my $got = reap($pid);
-    report('did fork');
+    report('0 did fork');
     report("wrong fork: $got, not exit $n") if $got ne "exit $n";
 }
 all_gone();
@@ -265,7 +267,7 @@ open my $log, '<', "$dir/log" or die "$dir/log: $!";
 my (%did, @wrong);
 while (my $line = <$log>) {
     chomp $line;
-    $line =~ /^did (.*)/ ? $did{$1}++ : $line =~ /^wrong:? (.*)/ ? push @wrong, $1 : next;
+    $line =~ /^\d+ did (.*)/ ? $did{$1}++ : $line =~ /^wrong:? (.*)/ ? push @wrong, $1 : next;
 }
 my $children = 0;
 $children += $_ for values %did;
