@@ -2,7 +2,7 @@
 
 use libc::c_int;
 
-/// The two ways to fail; [`crate::xsub`] says how Perl hears of each.
+/// The two ways to fail; `calls` says how Perl hears of each.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// The kernel refused: -1, with this in `$!`.

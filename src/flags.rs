@@ -3,8 +3,6 @@
 use bitflags::{Flags, bitflags};
 use perlxs::Constant;
 
-use crate::sys;
-
 /// The exit signal's part of clone(2)'s flags.
 const CSIGNAL: u64 = libc::CSIGNAL as u64;
 
@@ -197,16 +195,20 @@ const WAIT: &[(&str, u64)] = &[
     ),
 ];
 
+/// The types of kcmp(2) that take descriptors (linux/kcmp.h).
+pub(crate) const KCMP_FILE: libc::c_int = 0;
+pub(crate) const KCMP_EPOLL_TFD: libc::c_int = 7;
+
 /// What kcmp(2) compares, by its own names; libc does not have them.
 const KCMP: &[(&str, u64)] = &[
-    ("KCMP_FILE", sys::KCMP_FILE as u64),
+    ("KCMP_FILE", KCMP_FILE as u64),
     ("KCMP_VM", 1),
     ("KCMP_FILES", 2),
     ("KCMP_FS", 3),
     ("KCMP_SIGHAND", 4),
     ("KCMP_IO", 5),
     ("KCMP_SYSVSEM", 6),
-    ("KCMP_EPOLL_TFD", sys::KCMP_EPOLL_TFD as u64),
+    ("KCMP_EPOLL_TFD", KCMP_EPOLL_TFD as u64),
 ];
 
 /// What ioctl(2) can be asked of a namespace (ioctl_nsfs(2)); the last is another name.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::args::SystemCall;
+use crate::child::SystemCall;
 use crate::flags::CloneFlags;
 use crate::setup::Step;
 use crate::sys;

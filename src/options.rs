@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStringExt;
 use libc::{c_int, pid_t};
 use perlxs::{Call, Code, Number, Scalar};
 
-use crate::args::{self, SystemCall};
+use crate::child::{self, ChildStack, SystemCall};
 use crate::error::Error;
 use crate::flags::CloneFlags;
+use crate::read;
 use crate::setup::{ProcFile, Program, Setup, Step};
 use crate::spawn;
-use crate::stack::ChildStack;
 use crate::sys;
 
 const FUNCTION: &str = "spawn";
@@ -189,23 +189,23 @@ impl Options {
     fn read(&mut self, call: &Call<'_>, name: &str, value: &Scalar) -> Result<(), Error> {
         let given = value.is_defined()?.then_some(value);
         let string = |value| string(name, value);
-        let signal = |least| move |value| args::signal_from(least, call, FUNCTION, name, value);
+        let signal = |least| move |value| read::signal_from(least, call, FUNCTION, name, value);
         let setup = &mut self.setup;
         match name {
             "code" => {
-                let code = |value| args::code(FUNCTION, name, value);
+                let code = |value| read::code(FUNCTION, name, value);
                 self.code = given.map(code).transpose()?;
             }
             "exec" => self.exec = given.map(command).transpose()?,
             "flags" => self.flags = given.map(flags).transpose()?.unwrap_or_default(),
-            "stack_size" => self.stack_size = Some(args::stack_size(FUNCTION, name, value)?),
+            "stack_size" => self.stack_size = Some(child::stack_size(FUNCTION, name, value)?),
             "exit_signal" => self.exit_signal = given.map(signal(0)).transpose()?,
             "cgroup" => {
-                let cgroup = |value| args::control_group(FUNCTION, value);
+                let cgroup = |value| child::control_group(FUNCTION, value);
                 self.cgroup = given.map(cgroup).transpose()?;
             }
             "set_tid" => {
-                let set_tid = |value| args::thread_ids(FUNCTION, value);
+                let set_tid = |value| child::thread_ids(FUNCTION, value);
                 self.set_tid = given.map(set_tid).transpose()?.unwrap_or_default();
             }
             "uid_map" | "gid_map" => {
@@ -230,7 +230,7 @@ impl Options {
             "stdin" => setup.streams[0] = given.map(|fd| stream(name, fd)).transpose()?,
             "stdout" => setup.streams[1] = given.map(|fd| stream(name, fd)).transpose()?,
             "stderr" => setup.streams[2] = given.map(|fd| stream(name, fd)).transpose()?,
-            _ => return Err(wrong(format!("there is no option {}", args::quoted(name)))),
+            _ => return Err(wrong(format!("there is no option {}", read::quoted(name)))),
         }
         Ok(())
     }
@@ -359,7 +359,7 @@ fn own_maps(maps: &[IdMap]) -> Vec<ProcFile> {
 
 /// Namespaces, and what else has a meaning for a child that is set up.
 fn flags(value: &Scalar) -> Result<CloneFlags, Error> {
-    let given = CloneFlags::from_bits_retain(args::bits(FUNCTION, "flags", value)?);
+    let given = CloneFlags::from_bits_retain(read::bits(FUNCTION, "flags", value)?);
     let allowed = CloneFlags::NAMESPACES
         | CloneFlags::SYSVSEM
         | CloneFlags::IO
@@ -393,12 +393,12 @@ fn string(name: &str, value: &Scalar) -> Result<CString, Error> {
     let bytes = value
         .file_name()?
         .ok_or_else(|| wrong(format!("{name} must be a string, not {}", value.describe())))?;
-    args::c_string(FUNCTION, name, value, bytes)
+    read::c_string(FUNCTION, name, value, bytes)
 }
 
 /// An open descriptor: a number that is none could become one of spawn's own.
 fn stream(name: &str, value: &Scalar) -> Result<c_int, Error> {
-    let fd = args::descriptor(FUNCTION, name, value)?;
+    let fd = read::descriptor(FUNCTION, name, value)?;
     match sys::is_open(fd) {
         true => Ok(fd),
         false => Err(Error::Errno(libc::EBADF)),
@@ -503,7 +503,7 @@ fn rows(name: &str, kind: IdKind, value: &Scalar) -> Result<Vec<Row>, Error> {
         let [inside, outside, count] = &numbers[..] else {
             return Err(refusal());
         };
-        let number = |what: &Scalar| args::number::<u32>(FUNCTION, name, &what.copy()?);
+        let number = |what: &Scalar| read::number::<u32>(FUNCTION, name, &what.copy()?);
         let (inside, outside, count) = (number(inside)?, number(outside)?, number(count)?);
         // the highest id stands for none
         let ends = [inside, outside].map(|first| first.checked_add(count));
@@ -535,7 +535,7 @@ fn time_offsets(value: &Scalar) -> Result<Vec<u8>, Error> {
         if clock != "monotonic" && clock != "boottime" {
             return Err(wrong(format!(
                 "time_offsets knows monotonic and boottime, not {}",
-                args::quoted(&clock)
+                read::quoted(&clock)
             )));
         }
         let offset = offset.copy()?;

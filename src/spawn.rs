@@ -16,14 +16,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use libc::{c_int, c_void, pid_t};
 use perlxs::{Call, Code, Perl, Scalar};
 
-use crate::args::{CloneRequest, SystemCall};
-use crate::child::{self, Started, clone_on};
+use crate::child::{self, ChildStack, CloneRequest, Started, SystemCall, clone_on};
 use crate::error;
 use crate::flags::CloneFlags;
 use crate::hint;
 use crate::options::{IdKind, IdMap, Row, SpawnRequest, Work};
 use crate::setup::{Failure, Program, Setup, Step};
-use crate::stack::ChildStack;
 use crate::sys::{self, Channel, ProcDirectory};
 
 /// A child that is ready: its code runs, or its program.

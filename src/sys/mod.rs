@@ -24,8 +24,7 @@ pub(crate) use locks::{
 };
 pub(crate) use net::{InterfaceName, bring_up_loopback, set_interface_flags};
 pub(crate) use ns::{
-    KCMP_EPOLL_TFD, KCMP_FILE, kcmp, ns_get_nstype, ns_get_owner_uid, ns_get_parent, ns_get_userns,
-    pivot_root, setns,
+    kcmp, ns_get_nstype, ns_get_owner_uid, ns_get_parent, ns_get_userns, pivot_root, setns,
 };
 pub(crate) use setup::{
     ProcDirectory, change_directory, detach_old_root, enter_time_namespace, environment, execve,

@@ -4,44 +4,43 @@
 
 #![allow(unsafe_code)]
 
-use libc::{c_int, c_ulong, uid_t};
+use std::ffi::CStr;
+
+use libc::{c_int, c_ulong, pid_t, uid_t};
 
 use super::answered;
-use crate::args::{KcmpIndex, KcmpRequest, PivotRequest, SetnsRequest};
 use crate::error::Error;
 
 /// setns(2)
-pub(crate) fn setns(request: SetnsRequest) -> Result<(), Error> {
+pub(crate) fn setns(fd: c_int, nstype: u32) -> Result<(), Error> {
     // SAFETY: touches no memory.
-    answered(unsafe { libc::syscall(libc::SYS_setns, request.fd, request.nstype) }).map(drop)
+    answered(unsafe { libc::syscall(libc::SYS_setns, fd, nstype) }).map(drop)
 }
 
 /// pivot_root(2)
-pub(crate) fn pivot_root(request: &PivotRequest) -> Result<(), Error> {
-    let (new_root, old_root) = (request.new_root.as_ptr(), request.old_root.as_ptr());
+pub(crate) fn pivot_root(new_root: &CStr, old_root: &CStr) -> Result<(), Error> {
+    let (new_root, old_root) = (new_root.as_ptr(), old_root.as_ptr());
     // SAFETY: two C strings.
     answered(unsafe { libc::syscall(libc::SYS_pivot_root, new_root, old_root) }).map(drop)
 }
 
-/// The types of kcmp(2) that take descriptors (linux/kcmp.h).
-pub(crate) const KCMP_FILE: c_int = 0;
-pub(crate) const KCMP_EPOLL_TFD: c_int = 7;
-
 /// kcmp(2): 0 equal, 1 less, 2 greater, 3 different.
-pub(crate) fn kcmp(request: &KcmpRequest) -> Result<c_int, Error> {
-    let idx2 = match &request.idx2 {
-        KcmpIndex::Number(number) => *number as c_ulong,
-        KcmpIndex::Slot(slot) => slot.as_ptr().addr() as c_ulong,
-    };
+pub(crate) fn kcmp(
+    pid1: pid_t,
+    pid2: pid_t,
+    kind: c_int,
+    idx1: u64,
+    idx2: u64,
+) -> Result<c_int, Error> {
     // SAFETY: an index may be an address, which the kernel checks and only reads from.
     answered(unsafe {
         libc::syscall(
             libc::SYS_kcmp,
-            request.pid1,
-            request.pid2,
-            request.kind,
-            request.idx1 as c_ulong,
-            idx2,
+            pid1,
+            pid2,
+            kind,
+            idx1 as c_ulong,
+            idx2 as c_ulong,
         )
     })
     .map(|order| order as c_int)

@@ -9,7 +9,6 @@ use libc::{c_int, pid_t};
 use perlxs::Call;
 
 use super::{answered, errno, getpid};
-use crate::args::{PidfdRequest, SignalRequest, WaitRequest};
 use crate::error::Error;
 
 /// Reaps a child, whatever its exit signal (waitpid(2), __WALL); one that is not ours is left.
@@ -22,22 +21,22 @@ pub(crate) fn reap(pid: pid_t) {
 
 /// pidfd_open(2). By syscall(2), as the other two below: a C library that has no such function
 /// leaves it to the kernel to say so.
-pub(crate) fn pidfd_open(request: PidfdRequest) -> Result<c_int, Error> {
+pub(crate) fn pidfd_open(pid: pid_t, flags: u32) -> Result<c_int, Error> {
     // SAFETY: touches no memory.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, request.pid, request.flags) };
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) };
     answered(fd).map(|fd| fd as c_int)
 }
 
 /// pidfd_send_signal(2), with what kill(2) would say of the sender.
-pub(crate) fn pidfd_send_signal(request: SignalRequest) -> Result<(), Error> {
+pub(crate) fn pidfd_send_signal(pidfd: c_int, signal: c_int, flags: u32) -> Result<(), Error> {
     // SAFETY: a null `siginfo_t` is allowed.
     let outcome = unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
-            request.pidfd,
-            request.signal,
+            pidfd,
+            signal,
             ptr::null::<libc::siginfo_t>(),
-            request.flags,
+            flags,
         )
     };
     answered(outcome).map(drop)
@@ -56,12 +55,12 @@ pub(crate) struct Waited {
 ///
 /// It sleeps in a call of its own, with WNOWAIT: a handler that dies there takes no child along.
 /// Returns `Err` with what the kernel refused, or with what such a handler throws.
-pub(crate) fn waitid(call: &Call<'_>, request: WaitRequest) -> Result<Waited, Error> {
-    let WaitRequest {
-        idtype,
-        id,
-        options,
-    } = request;
+pub(crate) fn waitid(
+    call: &Call<'_>,
+    idtype: c_int,
+    id: c_int,
+    options: c_int,
+) -> Result<Waited, Error> {
     loop {
         // SAFETY: all zeros is a valid `siginfo_t`; a place for the answer, and none for rusage.
         let info = unsafe {
@@ -130,11 +129,7 @@ pub(crate) fn is_running(pid: pid_t) -> bool {
 /// - `pid`: its process id, for where a filter has waitid(2) but no pidfd_send_signal(2).
 pub(crate) fn kill_and_reap(pidfd: c_int, pid: pid_t) {
     // one that has ended is reaped all the same
-    let killed = pidfd_send_signal(SignalRequest {
-        pidfd,
-        signal: libc::SIGKILL,
-        flags: 0,
-    });
+    let killed = pidfd_send_signal(pidfd, libc::SIGKILL, 0);
     if killed.is_err() && keeps_its_id(pidfd) {
         // SAFETY: touches no memory.
         unsafe { libc::kill(pid, libc::SIGKILL) };

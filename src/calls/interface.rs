@@ -1,0 +1,63 @@
+//! Network interfaces (netdevice(7)).
+
+use perlxs::{Call, Result, Value, Xsub};
+
+use super::{answer, untainted};
+use crate::error::Error;
+use crate::read::optional;
+use crate::sys::{self, InterfaceName};
+
+pub(super) static XSUBS: &[&Xsub] = &[&SIOCSIFFLAGS, &CONFIGURE_LOOPBACK];
+
+static SIOCSIFFLAGS: Xsub = Xsub::new(
+    c"Linux::Clone::siocsifflags",
+    c"ifname, flags = undef",
+    1,
+    Some(2),
+    siocsifflags,
+)
+.prototype(c"$;$");
+
+/// `$retval = siocsifflags $ifname[, $flags]`: 0, or -1 with `$!` (netdevice(7)). Without flags:
+/// up, and otherwise as they are. What is no interface is the kernel's to refuse.
+fn siocsifflags(call: &Call<'_>) -> Result<Value> {
+    answer(|| {
+        let (name, flags) = untainted(call, c"Linux::Clone::siocsifflags", |call| {
+            let name = interface_name(call)?;
+            Ok((name, optional("siocsifflags", "$flags", call.get(1))?))
+        })?;
+        sys::set_interface_flags(&name, flags)?;
+        Ok(0)
+    })
+}
+
+/// Reads `$ifname`.
+fn interface_name(call: &Call<'_>) -> core::result::Result<InterfaceName, Error> {
+    let arg = call.arg(0);
+    let name = arg.file_name()?;
+    let name = name.as_deref().and_then(InterfaceName::new);
+    name.ok_or_else(|| {
+        Error::usage(format!(
+            "Linux::Clone::siocsifflags: $ifname must be the name of an interface, 1 to 15 bytes \
+             without a NUL, not {}",
+            arg.describe()
+        ))
+    })
+}
+
+static CONFIGURE_LOOPBACK: Xsub = Xsub::new(
+    c"Linux::Clone::configure_loopback",
+    c"",
+    0,
+    Some(0),
+    configure_loopback,
+)
+.prototype(c"");
+
+/// `$retval = configure_loopback`: 0, or -1 with `$!`.
+fn configure_loopback(_: &Call<'_>) -> Result<Value> {
+    answer(|| {
+        sys::bring_up_loopback()?;
+        Ok(0)
+    })
+}

@@ -1,0 +1,43 @@
+//! Starting a child.
+//!
+//! A child is a copy of the process with one thread, the caller's ([`copy`]), or with VM|VFORK a
+//! guest in the process's memory while the caller sleeps ([`guest`]). It never returns into the
+//! caller's frames: nothing unwinds past the first frame of its own.
+
+mod birth;
+mod copy;
+mod guest;
+mod request;
+mod stack;
+
+use libc::c_int;
+use perlxs::Call;
+
+pub(crate) use birth::{Started, clone_on};
+pub(crate) use request::{
+    ChildTid, CloneRequest, SystemCall, control_group, stack_size, thread_ids,
+};
+pub(crate) use stack::ChildStack;
+
+use crate::error::Error;
+use crate::flags::CloneFlags;
+
+/// Starts the child that `request` describes; `errno` is the `$!` it starts with. A copy runs
+/// `prepare` before the coderef.
+///
+/// Returns `Err` with what mmap(2) or clone(2) refused, with EAGAIN if other threads held the C
+/// library's locks each time it was tried, or if flushing runs perl code that dies; then there is
+/// no child.
+pub(crate) fn start(
+    call: &Call<'_>,
+    request: &CloneRequest,
+    errno: c_int,
+    prepare: Option<&dyn Fn()>,
+) -> Result<Started, Error> {
+    call.perl().flush_all()?;
+    let stack = ChildStack::new(request.stack_size)?;
+    match request.flags.contains(CloneFlags::VM) {
+        true => guest::start(&stack, call, request, errno),
+        false => copy::start(&stack, call, request, errno, prepare),
+    }
+}
