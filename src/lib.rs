@@ -9,10 +9,7 @@ mod calls;
 mod child;
 mod error;
 mod flags;
-mod hint;
-mod options;
 mod read;
-mod setup;
 mod spawn;
 mod sys;
 

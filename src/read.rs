@@ -28,6 +28,17 @@ pub(crate) fn quoted(name: &str) -> String {
     }
 }
 
+/// A string as perl passes it to the system.
+pub(crate) fn string(function: &str, name: &str, arg: &Scalar) -> Result<CString, Error> {
+    let bytes = arg.file_name()?.ok_or_else(|| {
+        Error::usage(format!(
+            "Linux::Clone::{function}: {name} must be a string, not {}",
+            arg.describe()
+        ))
+    })?;
+    c_string(function, name, arg, bytes)
+}
+
 /// `bytes`, which have been read from `arg`, for the kernel.
 pub(crate) fn c_string(
     function: &str,

@@ -1,6 +1,7 @@
 # The manual: its form, its programs, and what it says of messages.
 use strict;
 use warnings;
+use File::Find qw(find);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
@@ -442,19 +443,26 @@ for my $item (@items) {
 ok !eval 'Linux::Clone::clone($code)', 'too few arguments when perl compiles';
 like $@, qr/^Not enough arguments for Linux::Clone::clone at /, "are perl's own error";
 
-# The other way round: what the sources say is in the manual.
-for my $source (qw(args options flags)) {
-    my $rust = slurp("$FindBin::Bin/../src/$source.rs");
-    $rust =~ s{^\s*//.*$}{}mg;
+# The other way round: what the sources croak with is in the manual. In flags.rs that is every text.
+my $croak = qr/\b(?:usage|wrong)(\((?:[^()"]++|"(?:[^"\\]|\\.)*"|(?-1))*\))/s;
+my @sources;
+find({ wanted => sub { push @sources, $_ if /\.rs\z/ }, no_chdir => 1 }, "$FindBin::Bin/../src");
+my $croaks = 0;
+for my $source (sort @sources) {
+    my $rust = slurp($source) =~ s{^\s*//.*$}{}mgr;
+    my ($name) = $source =~ m{(src/.*)};
+    $rust = join "\n", $rust =~ /$croak/g if $name ne 'src/flags.rs';
     my @said = map { s/\\\n\s*//gr } $rust =~ /"((?:[^"\\]|\\.)*)"/sg;
     my @missing;
     for my $text (grep { / / } @said) {
-        my $message = $text =~ s/^Linux::Clone::\S+: //r;
+        my $message = $text =~ s/^Linux::Clone(?:::\S+)?: //r;
         next if $message =~ /^(?:\{[^}]*\}(?: |\\n|$))+$/;
+        $croaks++;
         my $pattern = join '.+', map { quotemeta } split /\{[^}]*\}/, $message, -1;
-        push @missing, $text if !grep { /^Linux::Clone::\w+: $pattern$/ } @items;
+        push @missing, $text if !grep { /^Linux::Clone(?:::\w+)?: $pattern$/ } @items;
     }
-    is_deeply \@missing, [], "each message of src/$source.rs is in the manual";
+    is_deeply \@missing, [], "each message of $name is in the manual";
 }
+cmp_ok $croaks, '>', 50, 'and there are many';
 
 done_testing;

@@ -11,6 +11,18 @@ use libc::{c_int, c_ulong, pid_t, uid_t};
 use super::answered;
 use crate::error::Error;
 
+/// unshare(2) with all the bits that the system call takes; libc's function has an `int`.
+pub(crate) fn unshare(flags: u64) -> Result<(), Error> {
+    // SAFETY: touches no memory.
+    let outcome = unsafe {
+        match c_int::try_from(flags) {
+            Ok(flags) => libc::unshare(flags).into(),
+            Err(_) => libc::syscall(libc::SYS_unshare, flags as c_ulong),
+        }
+    };
+    answered(outcome).map(drop)
+}
+
 /// setns(2)
 pub(crate) fn setns(fd: c_int, nstype: u32) -> Result<(), Error> {
     // SAFETY: touches no memory.
@@ -71,4 +83,24 @@ pub(crate) fn ns_get_owner_uid(fd: c_int) -> Result<uid_t, Error> {
     // SAFETY: a place for the answer.
     answered(unsafe { libc::ioctl(fd, libc::NS_GET_OWNER_UID, &raw mut uid) })?;
     Ok(uid)
+}
+
+/// What such a link to a namespace says: "pid:[4026531836]" (namespaces(7)).
+fn namespace(link: &CStr) -> Option<[u8; 32]> {
+    let mut name = [0u8; 32];
+    // SAFETY: a C string, and a buffer of that length.
+    let len = unsafe { libc::readlink(link.as_ptr(), name.as_mut_ptr().cast(), name.len()) };
+    (len > 0).then_some(name)
+}
+
+/// Whether the caller's next child is to be in another PID namespace than the caller, by
+/// unshare(2) or setns(2); true if that cannot be told.
+pub(crate) fn next_child_changes_pid_namespace() -> bool {
+    let own = namespace(c"/proc/thread-self/ns/pid");
+    own.is_none() || own != namespace(c"/proc/thread-self/ns/pid_for_children")
+}
+
+/// Whether it is to be in another time namespace.
+pub(crate) fn next_child_changes_time_namespace() -> bool {
+    namespace(c"/proc/thread-self/ns/time") != namespace(c"/proc/thread-self/ns/time_for_children")
 }

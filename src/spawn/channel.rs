@@ -7,25 +7,25 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use libc::{c_long, c_void};
 use perlxs::Call;
 
-use super::{answered, errno, is_open};
 use crate::error::Error;
+use crate::sys::{answered, errno, is_open};
 
 /// A pair of connected sockets that keep messages apart; close-on-exec (unix(7)).
 ///
 /// An end that is gone is heard as the end of file: by a parent whose child has exec'ed or ended,
 /// by a child whose parent has died.
 #[derive(Debug)]
-pub(crate) struct Channel {
-    pub(crate) parent: OwnedFd,
-    pub(crate) child: OwnedFd,
+pub(super) struct Channel {
+    pub(super) parent: OwnedFd,
+    pub(super) child: OwnedFd,
 }
 
 /// A message: two numbers.
-pub(crate) type Message = [i32; 2];
+pub(super) type Message = [i32; 2];
 
 impl Channel {
     /// socketpair(2)
-    pub(crate) fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         let mut ends = [-1; 2];
         let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
         // SAFETY: a place for two descriptors.
@@ -40,25 +40,25 @@ impl Channel {
 
     /// In the parent, once the child has its copy: the parent's end. That of the child is closed:
     /// when the child's copy is, too, the channel ends.
-    pub(crate) fn into_parents(self) -> OwnedFd {
+    pub(super) fn into_parents(self) -> OwnedFd {
         self.parent
     }
 
     /// In a child that is a copy: closes its copy of the parent's end. Without that it would not
     /// hear of the parent's death.
-    pub(crate) fn leave_parents_end(&self) {
+    pub(super) fn leave_parents_end(&self) {
         // SAFETY: the child never uses it, nor drops this.
         unsafe { libc::close(self.parent.as_raw_fd()) };
     }
 
     /// In a child that goes on: closes its end too.
-    pub(crate) fn leave(&self) {
+    pub(super) fn leave(&self) {
         // SAFETY: as above.
         unsafe { libc::close(self.child.as_raw_fd()) };
     }
 
     /// In the child: waits for a word of the parent. False if the parent is dead.
-    pub(crate) fn wait(&self) -> bool {
+    pub(super) fn wait(&self) -> bool {
         let mut message: Message = [0; 2];
         let size = size_of::<Message>();
         loop {
@@ -78,7 +78,7 @@ impl Channel {
     }
 
     /// In the child.
-    pub(crate) fn tell_parent(&self, message: Message) {
+    pub(super) fn tell_parent(&self, message: Message) {
         send(&self.child, message);
     }
 }
@@ -99,13 +99,13 @@ fn above_standard(fd: OwnedFd) -> Result<OwnedFd, Error> {
 /// A place above 0, 1 and 2 for a descriptor that is yet to come: once it is there, a lack of
 /// others does no harm.
 #[derive(Debug)]
-pub(crate) struct Slot(Option<OwnedFd>);
+pub(super) struct Slot(Option<OwnedFd>);
 
 impl Slot {
     /// Takes one, if the kernel would give one of the standard descriptors next.
     ///
     /// Returns `Err` with EMFILE, for the most part.
-    pub(crate) fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         if (0..=2).all(is_open) {
             return Ok(Slot(None));
         }
@@ -120,7 +120,7 @@ impl Slot {
     /// The descriptor in this place. Close-on-exec.
     ///
     /// Returns `Err` only if another thread has closed a standard descriptor meanwhile.
-    pub(crate) fn take(self, fd: OwnedFd) -> Result<OwnedFd, Error> {
+    pub(super) fn take(self, fd: OwnedFd) -> Result<OwnedFd, Error> {
         match self.0 {
             Some(slot) if fd.as_raw_fd() <= 2 => {
                 // SAFETY: touches no memory; both are ours.
@@ -132,7 +132,7 @@ impl Slot {
     }
 
     /// In a child that goes on: closes its copy.
-    pub(crate) fn leave(&self) {
+    pub(super) fn leave(&self) {
         if let Some(slot) = &self.0 {
             // SAFETY: the child never uses it, nor drops this.
             unsafe { libc::close(slot.as_raw_fd()) };
@@ -141,7 +141,7 @@ impl Slot {
 }
 
 /// In the parent. That the child is gone is heard by [`receive`].
-pub(crate) fn send(end: &OwnedFd, message: Message) {
+pub(super) fn send(end: &OwnedFd, message: Message) {
     // SAFETY: a buffer with its size.
     unsafe {
         libc::send(
@@ -160,7 +160,7 @@ pub(crate) fn send(end: &OwnedFd, message: Message) {
 /// the channel open.
 ///
 /// Returns `Err` with what a handler throws.
-pub(crate) fn receive(
+pub(super) fn receive(
     call: &Call<'_>,
     end: &OwnedFd,
     child: &OwnedFd,
@@ -196,14 +196,4 @@ pub(crate) fn receive(
     };
     // nothing, or an error: the child has ended
     Ok((read == size as isize).then_some(message))
-}
-
-/// A pipe, close-on-exec (pipe2(2)): the end to read, and the end to write.
-pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    let mut ends = [-1; 2];
-    // SAFETY: a place for two descriptors.
-    answered(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
-    // SAFETY: new ones, which nobody else has.
-    let [read, write] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
-    Ok((read, write))
 }

@@ -1,0 +1,99 @@
+//! `flags`: the namespaces that clone(2) makes, and what else has a meaning for a child that is set
+//! up.
+
+use libc::c_int;
+use perlxs::{Call, Scalar};
+
+use super::{FUNCTION, Needs, Plan, Step};
+use crate::error::Error;
+use crate::flags::CloneFlags;
+use crate::read;
+use crate::spawn::refusal::{user_namespace_setting, wrong};
+use crate::sys;
+
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    given: CloneFlags,
+}
+
+impl Step for Flags {
+    fn options(&self) -> &'static [&'static str] {
+        &["flags"]
+    }
+
+    fn read(&mut self, _: &Call<'_>, _: &'static str, value: Option<&Scalar>) -> Result<(), Error> {
+        self.given = value.map(flags).transpose()?.unwrap_or_default();
+        Ok(())
+    }
+
+    fn plan(&mut self, plan: &mut Plan) -> Result<(), Error> {
+        plan.flags |= self.given;
+        Ok(())
+    }
+
+    fn needs(&self, plan: &Plan) -> Needs {
+        // a time namespace is entered by one that has its memory for itself
+        match plan.flags.contains(CloneFlags::NEWTIME) || sys::next_child_changes_time_namespace() {
+            true => Needs::Memory,
+            false => Needs::Nothing,
+        }
+    }
+
+    fn clone_hint(&self, errno: c_int, plan: &Plan) -> Option<String> {
+        let new_user = plan.flags.contains(CloneFlags::NEWUSER);
+        let setting = match errno {
+            libc::EPERM | libc::ENOSPC | libc::EUSERS if new_user => user_namespace_setting(),
+            _ => None,
+        };
+        setting.or_else(|| {
+            let hint = match errno {
+                libc::EPERM if new_user => {
+                    "NEWUSER: is the caller in a chroot, without a user or group id in its own \
+                     user namespace, or under a filter?"
+                }
+                libc::EPERM
+                    if plan.flags.intersects(CloneFlags::NAMESPACES)
+                        && !sys::has_capability(sys::CAP_SYS_ADMIN) =>
+                {
+                    "the namespaces need CAP_SYS_ADMIN, or NEWUSER with them"
+                }
+                libc::EUSERS if !new_user => return None,
+                libc::ENOSPC | libc::EUSERS => {
+                    "a limit below /proc/sys/user, or namespaces nested too deeply"
+                }
+                _ => return None,
+            };
+            Some(hint.into())
+        })
+    }
+}
+
+fn flags(value: &Scalar) -> Result<CloneFlags, Error> {
+    let given = CloneFlags::from_bits_retain(read::bits(FUNCTION, "flags", value)?);
+    let allowed = CloneFlags::NAMESPACES
+        | CloneFlags::SYSVSEM
+        | CloneFlags::IO
+        | CloneFlags::PTRACE
+        | CloneFlags::UNTRACED
+        | CloneFlags::CLEAR_SIGHAND;
+    let refused = given.difference(allowed);
+    if refused.is_empty() {
+        return Ok(given);
+    }
+    if refused.bits() & !CloneFlags::CSIGNAL.bits() == 0 {
+        return Err(wrong(
+            "flags has an exit signal: that is the option exit_signal",
+        ));
+    }
+    let names: Vec<_> = (refused - CloneFlags::CSIGNAL)
+        .iter_names()
+        .map(|(name, _)| name)
+        .collect();
+    match &names[..] {
+        [] => Err(wrong(format!(
+            "flags has unknown bits: {:#x}",
+            refused.bits()
+        ))),
+        names => Err(wrong(format!("flags may not have {}", names.join("|")))),
+    }
+}
