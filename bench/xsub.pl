@@ -70,8 +70,12 @@ for my $module (qw(CXS Linux::Clone)) {
     my ($object) = grep { m{/auto/$path/$name\.\w+\z} } @DynaLoader::dl_shared_objects
         or die "$module has no shared object\n";
     $object{$module} = "$installed/$module/auto/$path/" . basename($object);
-    make_path(map { dirname($_) } "$installed/$module/$path.pm", $object{$module});
-    copy($INC{"$path.pm"}, "$installed/$module/$path.pm") or die "$path.pm: $!\n";
+    # and the files that it loads of its own
+    for my $file (grep { m{^\Q$path\E(?:\.pm$|/)} } keys %INC) {
+        make_path(dirname("$installed/$module/$file"));
+        copy($INC{$file}, "$installed/$module/$file") or die "$file: $!\n";
+    }
+    make_path(dirname($object{$module}));
     copy($object, $object{$module}) or die "$object: $!\n";
 }
 
