@@ -141,23 +141,17 @@ int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **erro
 /* As perl's `require` of a module by its name (perlapi: load_module). */
 int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error);
 
-/* `*out`: an owned AV of what an array or hash that `sv` refers to holds: the elements themselves,
- * or each key and value in turn. NULL if `sv` refers to none, or to an object. */
-#define PERLXS_ITEMS_ARRAY 0
-#define PERLXS_ITEMS_HASH 1
-#define PERLXS_ITEMS_KEYS 2 /* for perlxs_collect */
-int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
-size_t perlxs_av_len(perlxs_interp *interp, SV *av);
-SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i);
 /* The scalar that `sv` is a reference to, owned; NULL if it is none, or to an object. */
 SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
 /* `*out` is an owned scalar with the same value: magic is read, once; overloading is not asked. */
 int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error);
-/* `*is_handle`: whether `sv` is or names a handle; then `*fd` is its descriptor or -1. */
-int perlxs_sv_fileno(perlxs_interp *interp, SV *sv, int *is_handle, int *fd, SV **error);
-
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
+
+/* ---- handles ---- */
+
+/* `*is_handle`: whether `sv` is or names a handle; then `*fd` is its descriptor or -1. */
+int perlxs_sv_fileno(perlxs_interp *interp, SV *sv, int *is_handle, int *fd, SV **error);
 
 /* ---- code ---- */
 
@@ -170,6 +164,15 @@ int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, 
                      SV **out, SV **error);
 
 /* ---- references, arrays and hashes ---- */
+
+/* `*out`: an owned AV of what an array or hash that `sv` refers to holds: the elements themselves,
+ * or each key and value in turn. NULL if `sv` refers to none, or to an object. */
+#define PERLXS_ITEMS_ARRAY 0
+#define PERLXS_ITEMS_HASH 1
+#define PERLXS_ITEMS_KEYS 2 /* for perlxs_collect */
+int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
+size_t perlxs_av_len(perlxs_interp *interp, SV *av);
+SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i);
 
 SV *perlxs_ref_new(perlxs_interp *interp, SV *referent);
 SV *perlxs_hash_new(perlxs_interp *interp);
@@ -282,9 +285,9 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp);
 int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
                       const perlxs_start *start, int shares_files, const void *stack_limit);
 int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s);
-/* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */
-int32_t *perlxs_shared_tid(perlxs_shared *s);
 /* Whether this process shares somebody's memory itself. */
 int perlxs_shared_is_nested(perlxs_shared *s);
+/* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */
+int32_t *perlxs_shared_tid(perlxs_shared *s);
 
 #endif

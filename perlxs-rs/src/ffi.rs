@@ -130,16 +130,16 @@ pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
 pub const STRING_NAME: c_int = 2;
 
-pub const ITEMS_ARRAY: c_int = 0;
-pub const ITEMS_HASH: c_int = 1;
-pub const ITEMS_KEYS: c_int = 2;
-
 // ---- code ----
 
 pub const CALL_LIST: c_int = 1;
 pub const CALL_METHOD: c_int = 2;
 
 // ---- references, arrays and hashes ----
+
+pub const ITEMS_ARRAY: c_int = 0;
+pub const ITEMS_HASH: c_int = 1;
+pub const ITEMS_KEYS: c_int = 2;
 
 pub const KIND_NONE: c_int = 0;
 pub const KIND_SCALAR: c_int = 1;
@@ -160,9 +160,13 @@ pub struct Payload {
 }
 
 unsafe extern "C" {
+    // ---- the XSUB table and the one entry ----
+
     pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
     pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
+
+    // ---- scalars ----
 
     pub fn perlxs_sv_new_bytes(
         interp: *mut Interp,
@@ -221,15 +225,6 @@ unsafe extern "C" {
         len: usize,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_sv_items(
-        interp: *mut Interp,
-        sv: *mut Sv,
-        kind: c_int,
-        out: *mut *mut Sv,
-        error: *mut *mut Sv,
-    ) -> c_int;
-    pub fn perlxs_av_len(interp: *mut Interp, av: *mut Sv) -> usize;
-    pub fn perlxs_av_get(interp: *mut Interp, av: *mut Sv, i: usize) -> *mut Sv;
     pub fn perlxs_sv_referent(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_copy(
         interp: *mut Interp,
@@ -237,6 +232,10 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+    pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
+
+    // ---- handles ----
+
     pub fn perlxs_sv_fileno(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -244,7 +243,6 @@ unsafe extern "C" {
         fd: *mut c_int,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
 
     // ---- code ----
 
@@ -266,6 +264,15 @@ unsafe extern "C" {
 
     // ---- references, arrays and hashes ----
 
+    pub fn perlxs_sv_items(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        kind: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_av_len(interp: *mut Interp, av: *mut Sv) -> usize;
+    pub fn perlxs_av_get(interp: *mut Interp, av: *mut Sv, i: usize) -> *mut Sv;
     pub fn perlxs_ref_new(interp: *mut Interp, referent: *mut Sv) -> *mut Sv;
     pub fn perlxs_hash_new(interp: *mut Interp) -> *mut Sv;
     pub fn perlxs_hash_put(

@@ -137,7 +137,11 @@ sub leaks_of {
     return sort map { "$_: " . ($leaks{$_} // '') =~ s/^\s+//r } keys %leaks;
 }
 
-my $shim = slurp("$csrc/shim.c");
+# The rooms of the shim, as the compiler reads them.
+my $shim = slurp("$csrc/shim.c") =~ s/^#include "(\w+\.[ch])"$/$1 eq 'shim.h' || ! -e "$csrc\/$1" ? $& : slurp("$csrc\/$1")/gemr;
+my %room = map { $_ => slurp("$csrc/$_") =~ tr/\n// } grep { /\.[ch]$/ } files($csrc);
+is_deeply [ grep { $room{$_} >= 500 } sort keys %room ], [], 'each room of the shim has less than 500 lines';
+is_deeply [ sort grep { !/^shim\./ } keys %room ], [ sort grep { $_ ne 'shim.h' && $room{$_} } slurp("$csrc/shim.c") =~ /^#include "(.+)"$/mg ], 'and is a part of it';
 is join("\n", leaks_of('shim', $shim)), '', 'nothing is thrown out of what Rust calls';
 is_deeply [ grep { !$used{$_} } map { my $f = $_; map { "$f $_" } keys %{ $because{$f} } } sort keys %because ], [], 'each exception is needed';
 
@@ -174,8 +178,13 @@ my %declared;
 for my $file (grep { /\.rs$/ } tracked()) {
     $declared{$_} = $file for declared(slurp("$top/$file"));
 }
+my %sections = (
+    'shim.h' => [ slurp("$csrc/shim.h") =~ m{^/\* ---- (.*) ---- \*/$}mg ],
+    'ffi.rs' => [ (split /^unsafe extern/m, slurp("$top/perlxs-rs/src/ffi.rs"))[1] =~ m{^ *// ---- (.*) ----$}mg ],
+);
+is_deeply [ grep { $_ ne 'statuses' } @{ $sections{'shim.h'} } ], $sections{'ffi.rs'}, 'ffi.rs has the sections of shim.h';
 my @exported = slurp("$csrc/shim.h") =~ s{/\*.*?\*/}{}gsr =~ /^[a-zA-Z][\w \*]*?\b(perlxs_\w+)\(/gm;
-is_deeply [ sort grep { $declared{$_} eq 'perlxs-rs/src/ffi.rs' } keys %declared ], [ sort @exported ], 'ffi.rs declares what shim.h does';
+is_deeply [ declared(slurp("$top/perlxs-rs/src/ffi.rs")) ], \@exported, 'and declares what it does, in its order';
 is_deeply [ grep { /^(?:perl|Perl_|PL_|sv_|newSV|boot_)/ && $declared{$_} ne 'perlxs-rs/src/ffi.rs' } sort keys %declared ], [], 'and nobody else anything of perl';
 
 # What objects that are not the shim's want of others.

@@ -1,0 +1,77 @@
+/* A guest: a process that shares this one's memory while this one sleeps. What is noted of it. */
+
+/* Where the interpreter stood. perl's own stacks may move when they grow: hence offsets. */
+struct perlxs_shared {
+    /* what unwinding needs */
+    PERL_SI *si;
+    AV *mainstack;
+    JMPENV *top_env;
+    SSize_t tmps_ix;
+    SSize_t tmps_floor;
+    ptrdiff_t mark;
+    ANY *savestack;
+    I32 savestack_ix;
+    I32 savestack_max;
+    I32 *scopestack;
+    I32 scopestack_ix;
+    I32 scopestack_max;
+    const char **scopestack_name; /* perls with -DDEBUGGING have it */
+    /* what is simply put back */
+    OP *op;
+    COP *curcop;
+    PMOP *curpm;
+    PAD *comppad;
+    SV **curpad;
+    OP *restartop;
+    JMPENV *restartjmpenv;
+    I32 statusvalue;
+    I32 statusvalue_posix;
+    U32 in_eval;
+    U32 exit_flags;
+    U32 localizing;
+    U32 delaymagic;
+    bool tainted;
+    int sig_pending;
+    int psig_pend[SIG_SIZE];
+    int leaving;
+    const sigset_t *mask;
+    runops_proc_t runops;
+    despatch_signals_proc_t signalhook; /* this process's own, whoever lets signals wait */
+    despatch_signals_proc_t before;     /* PL_signalhook */
+    SV *psig_ptr[SIG_SIZE];
+    SV *handlers[SIG_SIZE]; /* what they held, or NULL */
+    struct saved_signal *sig; /* of %SIG what is defined */
+    size_t nsig;
+    struct open_handle *handles; /* the interpreter's */
+    size_t nhandles;
+    IO **dirs; /* the guest's directory handles, without references */
+    size_t ndirs;
+    /* of the other process, the guest */
+    perlxs_interp *interp;
+    perlxs_shared *host; /* what this process is a guest of itself */
+    const char *stack_limit;
+    int keeps_signals;
+    struct sigaction *actions;    /* all of the host's, where the guest shares its table of them */
+    int shares_files;
+    volatile sig_atomic_t signal; /* one to die of */
+    int state;                    /* FRESH, RUNNING or ABANDONED: see S_abandon */
+    int32_t tid;                  /* cleared by the kernel when the guest lets go of the memory */
+};
+
+/* An element of %SIG, and what it held. */
+struct saved_signal {
+    SV *key;
+    SV *element;
+    SV *value;
+};
+
+/* A handle that has a descriptor. */
+struct open_handle {
+    PerlIO *file;
+    int fd;
+};
+
+enum { FRESH, RUNNING, ABANDONED };
+
+/* The innermost that has been begun on this thread; NULL where none is. */
+static __thread perlxs_shared *S_guest;

@@ -1,0 +1,151 @@
+/* Objects that own a Rust value. */
+
+static void S_warn_of_drop(pTHX_ void *text)
+{
+    /* as perl tells what a DESTROY dies of */
+    Perl_ck_warner(aTHX_ packWARN(WARN_MISC), "\t(in cleanup) %" SVf, SVfARG((SV *)text));
+}
+
+/* The object's last reference is gone, and its DESTROY, if it has one, has run. Signals are blocked
+ * as in an XSUB. */
+static int S_payload_free(pTHX_ SV *sv, MAGIC *mg)
+{
+    perlxs_payload *const payload = (perlxs_payload *)mg->mg_ptr;
+    const sigset_t *const outer = S_mask;
+    const int err = errno;
+    sigset_t all;
+    sigset_t mask;
+    SV *panic;
+
+    PERL_UNUSED_VAR(sv);
+    if (!payload)
+        return 0;
+    mg->mg_ptr = NULL;
+    if (!outer) {
+        sigfillset(&all);
+        sigprocmask(SIG_SETMASK, &all, &mask);
+        S_mask = &mask;
+    }
+    panic = payload->drop((perlxs_interp *)THIS_PERL, payload);
+    if (panic) {
+        SV *error = NULL;
+
+        /* later, the panic hook's report has to do */
+        if (PL_phase != PERL_PHASE_DESTRUCT)
+            S_guard(aTHX_ S_warn_of_drop, panic, &error);
+        S_drop(aTHX_ error);
+        SvREFCNT_dec_NN(panic);
+    }
+    if (!outer) {
+        S_mask = NULL;
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+    }
+    errno = err;
+    if (S_leaving)
+        S_leave(aTHX_ S_leaving);
+    return 0;
+}
+
+#ifdef USE_ITHREADS
+/* A new thread gets copies of all objects; the value stays with the one it was made in. */
+static int S_payload_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *params)
+{
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_VAR(params);
+    mg->mg_ptr = NULL;
+    return 0;
+}
+#else
+#define S_payload_dup NULL
+#endif
+
+/* Its address is the mark that perl code cannot put on anything. */
+static const MGVTBL S_payload = {NULL, NULL, NULL, NULL, S_payload_free, NULL, S_payload_dup, NULL};
+
+struct new_object {
+    SV *class_name;
+    perlxs_payload *payload;
+    SV **out;
+};
+
+static void S_object_new(pTHX_ void *arg)
+{
+    struct new_object *const o = (struct new_object *)arg;
+    SV *const name = o->class_name;
+    SV *object;
+    SV *ref;
+    const char *p;
+    STRLEN len;
+    MAGIC *mg;
+
+    SvGETMAGIC(name);
+    if (SvROK(name) && !SvAMAGIC(name))
+        croak("Attempt to bless into a reference");
+    p = SvOK(name) ? SvPV_nomg_const(name, len) : NULL;
+    if (!p || len == 0)
+        croak("an object needs the name of a class");
+    object = (SV *)newHV();
+    ref = sv_2mortal(newRV_noinc(object));
+    sv_bless(ref, gv_stashpvn(p, len, GV_ADD | (SvUTF8(name) ? SVf_UTF8 : 0)));
+    mg = sv_magicext(object, NULL, PERL_MAGIC_ext, &S_payload, (const char *)o->payload, 0);
+    mg->mg_flags |= MGf_DUP;
+    *o->out = SvREFCNT_inc_simple_NN(object);
+}
+
+int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *payload, SV **out,
+                      SV **error)
+{
+    dINTERP;
+    struct new_object o;
+    int status;
+
+    o.class_name = class_name;
+    o.payload = payload;
+    o.out = out;
+    *out = NULL;
+    status = S_guard(aTHX_ S_object_new, &o, error);
+    /* a destructor that exited when all was done: the payload is still the caller's */
+    if (status != PERLXS_OK && *out)
+        mg_findext(*out, PERL_MAGIC_ext, &S_payload)->mg_ptr = NULL;
+    return status;
+}
+
+struct payload {
+    SV *sv;
+    SV **out;
+    perlxs_payload **payload;
+};
+
+static void S_object_payload(pTHX_ void *arg)
+{
+    struct payload *const o = (struct payload *)arg;
+    SV *const sv = o->sv;
+
+    SvGETMAGIC(sv);
+    *o->out = NULL;
+    *o->payload = NULL;
+    if (SvROK(sv) && SvTYPE(SvRV(sv)) >= SVt_PVMG) {
+        const MAGIC *const mg = mg_findext(SvRV(sv), PERL_MAGIC_ext, &S_payload);
+
+        if (mg) {
+            *o->out = SvREFCNT_inc_simple_NN(SvRV(sv));
+            *o->payload = (perlxs_payload *)mg->mg_ptr;
+        }
+    }
+}
+
+int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payload **payload,
+                          SV **error)
+{
+    dINTERP;
+    struct payload o;
+
+    o.sv = sv;
+    o.out = out;
+    o.payload = payload;
+    if (!SvGMAGICAL(sv)) {
+        S_object_payload(aTHX_ &o); /* nothing to run */
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_object_payload, &o, error);
+}

@@ -1,0 +1,448 @@
+/* Scalars: made, read, assigned to, described. */
+
+SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int utf8)
+{
+    dINTERP;
+    SV *sv;
+
+    ALLOCATING(sv = newSVpvn_flags(p, len, utf8 ? SVf_UTF8 : 0));
+    return sv;
+}
+
+SV *perlxs_sv_new_int(perlxs_interp *interp, int64_t value)
+{
+    dINTERP;
+    SV *sv;
+
+    ALLOCATING(sv = newSViv((IV)value));
+    return sv;
+}
+
+SV *perlxs_sv_new_uint(perlxs_interp *interp, uint64_t value)
+{
+    dINTERP;
+    SV *sv;
+
+    ALLOCATING(sv = newSVuv((UV)value));
+    return sv;
+}
+
+SV *perlxs_sv_new_num(perlxs_interp *interp, double value)
+{
+    dINTERP;
+    SV *sv;
+
+    ALLOCATING(sv = newSVnv(value));
+    return sv;
+}
+
+SV *perlxs_sv_new_bool(perlxs_interp *interp, int value)
+{
+    dINTERP;
+    SV *sv;
+
+    ALLOCATING(sv = newSVsv(boolSV(value)));
+    return sv;
+}
+
+SV *perlxs_sv_new_undef(perlxs_interp *interp)
+{
+    dINTERP;
+    SV *sv;
+
+    ALLOCATING(sv = newSV(0));
+    return sv;
+}
+
+SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    return SvREFCNT_inc_simple_NN(sv);
+}
+
+void perlxs_sv_dec(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    S_drop(aTHX_ sv);
+}
+
+SV *perlxs_list_new(perlxs_interp *interp)
+{
+    dINTERP;
+    SV *sv;
+
+    ALLOCATING(sv = (SV *)newAV());
+    return sv;
+}
+
+void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned)
+{
+    dINTERP;
+    ALLOCATING(av_push((AV *)list, owned));
+}
+
+int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    return sv == &PL_sv_undef;
+}
+
+size_t perlxs_sv_count(perlxs_interp *interp)
+{
+    dINTERP;
+    return (size_t)PL_sv_count;
+}
+
+void perlxs_depths(perlxs_interp *interp, size_t *out)
+{
+    dINTERP;
+    const PERL_SI *si;
+
+    out[0] = 0;
+    for (si = PL_curstackinfo; si->si_prev; si = si->si_prev)
+        out[0]++;
+    out[1] = (size_t)(cxstack_ix + 1);
+    out[2] = (size_t)(PL_stack_sp - PL_stack_base);
+    out[3] = (size_t)(PL_markstack_ptr - PL_markstack);
+    out[4] = (size_t)PL_scopestack_ix;
+    out[5] = (size_t)PL_savestack_ix;
+    out[6] = (size_t)(PL_tmps_ix + 1);
+}
+
+struct assignable {
+    SV *sv;
+    int *out;
+};
+
+static void S_assignable(pTHX_ void *arg)
+{
+    struct assignable *const a = (struct assignable *)arg;
+    SV *const sv = a->sv;
+    const bool tainted = TAINT_get;
+
+    PERL_UNUSED_VAR(tainted);
+    *a->out = !SvREADONLY(sv) && !isGV_with_GP(sv);
+    /* magic may refuse, as that of $1: it tells when it is tried. A tied one would store. */
+    if (*a->out && SvSMAGICAL(sv) && !mg_find(sv, PERL_MAGIC_tiedscalar)
+        && !mg_find(sv, PERL_MAGIC_tiedelem)) {
+        SV *const value = sv_newmortal();
+
+        sv_setsv(value, sv);
+        sv_setsv_mg(sv, value);
+        TAINT_set(tainted); /* what it held is to be replaced, and counts for nothing */
+    }
+}
+
+int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error)
+{
+    dINTERP;
+    struct assignable a;
+
+    if (!SvMAGICAL(sv)) {
+        *out = !SvREADONLY(sv) && !isGV_with_GP(sv);
+        return PERLXS_OK;
+    }
+    a.sv = sv;
+    a.out = out;
+    return S_guard(aTHX_ S_assignable, &a, error);
+}
+
+int perlxs_sv_plain_int(perlxs_interp *interp, SV *sv, int64_t *value)
+{
+    dINTERP;
+    return S_plain_int(sv, value);
+}
+
+struct number {
+    SV *sv;
+    perlxs_number *out;
+};
+
+/* What an overload method makes of it, with its magic read, or itself. */
+static SV *S_converted(pTHX_ SV *sv, int method)
+{
+    SV *const converted = SvROK(sv) && SvAMAGIC(sv) ? AMG_CALLunary(sv, method) : NULL;
+
+    if (!converted)
+        return sv;
+    SvGETMAGIC(converted);
+    return converted;
+}
+
+static void S_number(pTHX_ void *arg)
+{
+    struct number *const n = (struct number *)arg;
+    perlxs_number *const out = n->out;
+    SV *sv = n->sv;
+
+    SvGETMAGIC(sv);
+    sv = S_converted(aTHX_ sv, numer_amg);
+    if (!SvROK(sv) && SvPOK(sv) && !SvIOK(sv) && !SvNOK(sv) && looks_like_number(sv)) {
+        STRLEN len;
+        const char *const p = SvPV_nomg_const(sv, len);
+
+        /* a copy: numbers cached in the caller's string would change how others print it */
+        sv = newSVpvn_flags(p, len, SVs_TEMP);
+        (void)SvIV_nomg(sv);
+    }
+    if (SvROK(sv))
+        out->kind = PERLXS_NUMBER_NONE;
+    else if (SvIOK(sv) && SvIsUV(sv) && SvUVX(sv) > (UV)IV_MAX) {
+        out->kind = PERLXS_NUMBER_UINT;
+        out->integer = (int64_t)SvUVX(sv);
+    }
+    else if (SvIOK(sv)) {
+        out->kind = PERLXS_NUMBER_INT;
+        out->integer = SvIVX(sv);
+    }
+    else if (SvNOK(sv)) {
+        out->kind = PERLXS_NUMBER_FLOAT;
+        out->real = (double)SvNVX(sv);
+    }
+    else
+        out->kind = SvOK(sv) || isGV_with_GP(sv) ? PERLXS_NUMBER_NONE : PERLXS_NUMBER_UNDEF;
+}
+
+int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **error)
+{
+    dINTERP;
+    struct number n;
+
+    n.sv = sv;
+    n.out = out;
+    return S_guard(aTHX_ S_number, &n, error);
+}
+
+struct string {
+    SV *sv;
+    int form;
+    SV **out;
+};
+
+/* Gives a string of ours the form. 0 if it cannot have it. */
+static int S_form(pTHX_ SV *copy, int form)
+{
+    if (form == PERLXS_STRING_UTF8)
+        sv_utf8_upgrade(copy);
+    return form != PERLXS_STRING_BYTES || sv_utf8_downgrade(copy, TRUE);
+}
+
+static void S_string(pTHX_ void *arg)
+{
+    struct string *const s = (struct string *)arg;
+    SV *sv = s->sv;
+    STRLEN len;
+    const char *p;
+    SV *copy;
+
+    *s->out = NULL;
+    SvGETMAGIC(sv);
+    if (s->form == PERLXS_STRING_NAME) {
+        sv = S_converted(aTHX_ sv, string_amg);
+        if (SvROK(sv) || isGV_with_GP(sv))
+            return;
+    }
+    if (!SvOK(sv) && !isGV_with_GP(sv))
+        return;
+    p = SvPV_nomg_const(sv, len);
+    copy = newSVpvn_flags(p, len, SVs_TEMP | (SvUTF8(sv) ? SVf_UTF8 : 0));
+    if (!S_form(aTHX_ copy, s->form))
+        croak("Wide character in a string of bytes");
+    *s->out = SvREFCNT_inc_simple_NN(copy);
+}
+
+int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error)
+{
+    dINTERP;
+    struct string s;
+
+    /* Nothing to run; but where there is no memory for a copy perl exits, and a large one may lack
+     * it. */
+    if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv) && SvCUR(sv) < 65536) {
+        SV *copy;
+        int formed;
+
+        ALLOCATING(copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
+                   formed = S_form(aTHX_ copy, form));
+        if (formed) {
+            *out = copy;
+            return PERLXS_OK;
+        }
+        SvREFCNT_dec_NN(copy);
+    }
+    s.sv = sv;
+    s.form = form;
+    s.out = out;
+    return S_guard(aTHX_ S_string, &s, error);
+}
+
+const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len)
+{
+    dINTERP;
+    *len = SvCUR(sv);
+    return SvPVX_const(sv);
+}
+
+struct set {
+    SV *sv;
+    SV *value;
+};
+
+static void S_set(pTHX_ void *arg)
+{
+    struct set *const s = (struct set *)arg;
+    sv_setsv_mg(s->sv, s->value);
+}
+
+int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
+{
+    dINTERP;
+    struct set s;
+
+    s.sv = sv;
+    s.value = value;
+    return S_guard(aTHX_ S_set, &s, error);
+}
+
+struct variable {
+    const char *name;
+    SV **out;
+};
+
+/* Some names die (`$*` and `$#`, since perl 5.30), or warn. */
+static void S_variable(pTHX_ void *arg)
+{
+    const struct variable *const v = (const struct variable *)arg;
+    *v->out = SvREFCNT_inc_simple_NN(get_sv(v->name, GV_ADDMULTI));
+}
+
+int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **error)
+{
+    dINTERP;
+    struct variable v;
+
+    v.name = name;
+    v.out = out;
+    return S_guard(aTHX_ S_variable, &v, error);
+}
+
+struct name {
+    const char *name;
+    size_t len;
+};
+
+static void S_load_module(pTHX_ void *arg)
+{
+    const struct name *const n = (const struct name *)arg;
+    load_module(PERL_LOADMOD_NOIMPORT, newSVpvn(n->name, n->len), NULL);
+}
+
+int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error)
+{
+    dINTERP;
+    struct name n;
+
+    n.name = name;
+    n.len = len;
+    return S_guard(aTHX_ S_load_module, &n, error);
+}
+
+SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    if (!SvROK(sv) || SvOBJECT(SvRV(sv)) || SvTYPE(SvRV(sv)) > SVt_PVLV || SvROK(SvRV(sv)))
+        return NULL;
+    return SvREFCNT_inc_simple_NN(SvRV(sv));
+}
+
+struct copy {
+    SV *sv;
+    SV **out;
+};
+
+static void S_copy(pTHX_ void *arg)
+{
+    struct copy *const c = (struct copy *)arg;
+    *c->out = newSVsv(c->sv);
+}
+
+int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error)
+{
+    dINTERP;
+    struct copy c;
+
+    c.sv = sv;
+    c.out = out;
+    return S_guard(aTHX_ S_copy, &c, error);
+}
+
+struct describe {
+    SV *sv;
+    SV *text;
+};
+
+static void S_describe(pTHX_ void *arg)
+{
+    struct describe *const d = (struct describe *)arg;
+    SV *const sv = d->sv;
+    SV *const text = d->text;
+
+    if (SvROK(sv)) {
+        SV *const target = SvRV(sv);
+        const char *const type = sv_reftype(target, 0);
+
+        if (SvOBJECT(target)) {
+            HEK *const name = HvNAME_HEK(SvSTASH(target));
+
+            if (name)
+                Perl_sv_setpvf(aTHX_ text, "an object of class %" HEKf, HEKfARG(name));
+            else
+                sv_setpvs(text, "an object of a class that is gone");
+        }
+        else
+            Perl_sv_setpvf(aTHX_ text, "a reference to %s %s",
+                           strchr("AEIOU", *type) ? "an" : "a", type);
+    }
+    else if (isGV_with_GP(sv)) {
+        HV *const stash = GvSTASH((GV *)sv);
+        HEK *const package = stash ? HvNAME_HEK(stash) : NULL;
+
+        sv_setpvs(text, "the glob *");
+        if (package)
+            Perl_sv_catpvf(aTHX_ text, "%" HEKf, HEKfARG(package));
+        Perl_sv_catpvf(aTHX_ text, "::%" HEKf, HEKfARG(GvNAME_HEK((GV *)sv)));
+    }
+    else if (!SvOK(sv))
+        sv_setpvs(text, "undef");
+    else if (SvPOK(sv)) {
+        /* characters, if they are any: pv_pretty warns of others, and loses its way */
+        const int utf8 = SvUTF8(sv) && is_utf8_string((const U8 *)SvPVX_const(sv), SvCUR(sv));
+
+        sv_setpvs(text, "the string ");
+        pv_pretty(text, SvPVX_const(sv), SvCUR(sv), 60, NULL, NULL,
+                  PERL_PV_PRETTY_NOCLEAR | PERL_PV_PRETTY_QUOTE | PERL_PV_PRETTY_ELLIPSES
+                      | (utf8 ? PERL_PV_ESCAPE_UNI : 0));
+    }
+    else if (SvIOK(sv) && SvIsUV(sv))
+        Perl_sv_setpvf(aTHX_ text, "%" UVuf, SvUVX(sv));
+    else if (SvIOK(sv))
+        Perl_sv_setpvf(aTHX_ text, "%" IVdf, SvIVX(sv));
+    else if (SvNOK(sv))
+        Perl_sv_setpvf(aTHX_ text, "%" NVgf, SvNVX(sv));
+    else
+        Perl_sv_setpvf(aTHX_ text, "a value of type %s", sv_reftype(sv, 0));
+}
+
+/* Guarded, since what formats strings may warn, and a warning may be a handler's exception. */
+SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    struct describe d;
+    SV *error = NULL;
+
+    d.sv = sv;
+    ALLOCATING(d.text = newSVpvs("a value"));
+    S_guard(aTHX_ S_describe, &d, &error);
+    S_drop(aTHX_ error);
+    return d.text;
+}
