@@ -1,4 +1,4 @@
-//! What is exec'ed: `exec` and `env` of spawn, and execvp(3) without allocating.
+//! What the child execs: `exec` and `env` of spawn, and execvp(3) without allocating.
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char};

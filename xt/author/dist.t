@@ -50,6 +50,8 @@ my @crates = map { m{^vendor/([^/]+)/Cargo\.toml$} ? $1 : () } @packed;
 is_deeply [ grep { !m{^(?:vendor/|META\.(?:json|yml)$)} } @packed ], [ sort keys %{ ExtUtils::Manifest::maniread("$copy/MANIFEST") } ],
     'the files of the checkout, META and vendor/';
 is_deeply [ grep { (stat "$tree/$_")[2] & 022 } @packed ], [], 'others cannot write to them';
+my $skipped = ExtUtils::Manifest::maniskip("$tree/MANIFEST.SKIP");
+is_deeply [ grep { $skipped->($_) } @packed ], [], 'and MANIFEST.SKIP names none of them';
 
 # The same from itself: a packager may change it, and pack it again.
 runs('perl Makefile.PL in the tarball', $tree, $^X, 'Makefile.PL');

@@ -64,6 +64,14 @@ is_deeply [ $meta->licenses ], ['perl_5'], 'license';
 is $meta->dynamic_config, 0, 'what it needs does not depend on the system';
 is_deeply [ sort @{ $meta->no_index->{directory} } ], [qw(bench examples inc perlxs-rs t xt)], 'no_index';
 is_deeply [ $meta->resources->{license} ], [ ['https://dev.perl.org/licenses/'] ], 'resources';
+like $meta->resources->{$_->[0]}{ $_->[1] }, qr{^https://\S+$}, "and the $_->[0]" for [qw(repository url)], [qw(bugtracker web)];
+{
+    local @ENV{qw(REPOSITORY BUGTRACKER)} = ('https://example.net/code', 'https://example.net/bugs');
+    runs('perl Makefile.PL, with both in the environment', $copy, $^X, 'Makefile.PL');
+    runs('make distmeta', $copy, 'make', 'distmeta');
+    my $named = CPAN::Meta->load_file("$dist/META.json")->resources;
+    is "$named->{repository}{url} $named->{bugtracker}{web}", join(' ', @ENV{qw(REPOSITORY BUGTRACKER)}), 'names these';
+}
 
 # lib, not what EUMM or Module::Metadata makes of it
 my %packages;

@@ -312,7 +312,7 @@ impl Steps {
         Ok(())
     }
 
-    /// The message for a failure, that of a step or, by its name, of exec'ing `program`.
+    /// The message for a failure, that of a step or, by its name, of the exec of `program`.
     pub(super) fn explain(&self, failure: Failure, plan: &Plan, program: &[u8]) -> Refusal {
         let Failure { place, errno } = failure;
         let part = place as u8;
