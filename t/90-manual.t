@@ -1,4 +1,4 @@
-# The manual: its form, its programs, and what it says of messages.
+# The manual: its pages, their form and their links, its programs, and what it says of messages.
 use strict;
 use warnings;
 use File::Find qw(find);
@@ -9,38 +9,102 @@ use CloneTest;
 use Linux::Clone qw(:flags);
 use Config;
 use Pod::Checker ();
+use Pod::Simple::SimpleTree ();
 use POSIX qw(EPERM SIGCHLD);
 
-my $file = $INC{'Linux/Clone.pm'};
-my ($pod) = slurp($file) =~ /^__END__\n(.*)/ms;
-ok defined $pod, 'the manual follows the code' or BAIL_OUT("no manual in $file");
+# ---- pages ----
+
+# The manual's pages, the first one first, with the sections that each has.
+my @pages = (
+    'Linux::Clone' => [
+        'NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'PAGES', 'FUNCTIONS', 'FLAGS', 'PIDFD AND WAIT CONSTANTS',
+        'KCMP CONSTANTS', 'NAMESPACE CONSTANTS', 'INTERFACE FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'SECURITY', 'EXPORTS',
+        'DIAGNOSTICS', 'CAVEATS', 'COOKBOOK', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE',
+    ],
+    'Linux::Clone::Child' => [ 'NAME', 'SYNOPSIS', 'DESCRIPTION', 'METHODS', 'SEE ALSO', 'AUTHORS', 'LICENSE' ],
+);
+my %sections = @pages;
+@pages = grep { !ref } @pages;
+
+# Where the module was loaded from, so that a page which is not installed is missed.
+my ($lib) = $INC{'Linux/Clone.pm'} =~ m{(.*)/Linux/Clone\.pm\z};
+my (%file, %pod);
+for my $page (@pages) {
+    ($file{$page}) = grep { -e } map { "$lib/" . $page =~ s{::}{/}gr . $_ } '.pm', '.pod';
+    my $text = defined $file{$page} ? slurp($file{$page}) : '';
+    ($pod{$page}) = ($file{$page} // '') =~ /\.pm\z/ ? $text =~ /^__END__\n(.*)/ms : $text;
+    ok $pod{$page}, "$page: there is a page";
+    $pod{$page} //= '';
+}
+my $pod = $pod{'Linux::Clone'} or BAIL_OUT("no manual in $lib");
+my @found;
+find({ wanted => sub { push @found, $File::Find::name if /\.(?:pm|pod)\z/ }, no_chdir => 1 }, "$lib/Linux/Clone.pm", "$lib/Linux/Clone");
+is_deeply [ sort map { s{^\Q$lib\E/|\.\w+\z}{}gr =~ s{/}{::}gr } @found ], [ sort @pages ], 'and no other page';
+
+# A section of a page, without its heading.
+sub section {
+    my ($page, $title) = @_;
+    return $pod{$page} =~ /^=head1 \Q$title\E\n(.*?)(?=^=(?:head1|cut)|\z)/ms ? $1 : '';
+}
 
 # ---- form ----
 
-for my $file ($file, "$FindBin::Bin/../lib/Linux/Clone/Child.pm") {
-    my ($name) = $file =~ m{([^/]+\.pm)$};
-    my ($pod)  = slurp($file) =~ /^__END__\n(.*)/ms;
+for my $page (grep { defined $file{$_} } @pages) {
     my $report = '';
     open my $out, '>', \$report or die $!;
     my $checker = Pod::Checker->new(-warnings => 2);
-    $checker->parse_from_file($file, $out);
-    is $checker->num_errors, 0, "$name: podchecker has no error";
+    $checker->parse_from_file($file{$page}, $out);
+    is $checker->num_errors, 0, "$page: podchecker has no error";
     # the one of perl 5.22 deprecates what the later ones want
     my $old = $Pod::Checker::VERSION < 1.7;
-    ok $old || !$checker->num_warnings, "$name: and no warning";
+    ok $old || !$checker->num_warnings, "$page: and no warning";
     diag $report if !$old && $report !~ /\A\s*\z/;
 
     # man indents verbatim lines by seven columns.
-    my @wide = grep { /^\s/ ? length > 73 : length > 78 && !/^=item/ } split /\n/, $pod;
-    is_deeply \@wide, [], "$name: no line is too wide for 80 columns";
-    ok $pod !~ /\t|[^\x0a\x20-\x7e]/, "$name: no tabs, plain ASCII";
+    my @wide = grep { /^\s/ ? length > 73 : length > 78 && !/^=item/ } split /\n/, $pod{$page};
+    is_deeply \@wide, [], "$page: no line is too wide for 80 columns";
+    ok $pod{$page} !~ /\t|[^\x0a\x20-\x7e]/, "$page: no tabs, plain ASCII";
+    like $pod{$page}, qr/^=head1 NAME\n\n\Q$page\E - \S/m, "$page: its name";
+    like $pod{$page}, qr/^=head1 \Q$_\E$/m, "$page: it has $_" for @{ $sections{$page} };
 }
 like $pod, qr/^This is the manual of version \Q$Linux::Clone::VERSION\E\.$/m, 'it is the manual of this version';
-for my $section ('NAME', 'VERSION', 'SYNOPSIS', 'DESCRIPTION', 'FUNCTIONS', 'FLAGS', 'PIDFD AND WAIT CONSTANTS',
-    'KCMP CONSTANTS', 'NAMESPACE CONSTANTS', 'INTERFACE FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'SECURITY', 'EXPORTS',
-    'DIAGNOSTICS', 'CAVEATS', 'COOKBOOK', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE')
-{
-    like $pod, qr/^=head1 \Q$section\E$/m, "it has $section";
+
+# ---- links ----
+
+# The text of a part of a page.
+sub text_of {
+    my ($node) = @_;
+    my (undef, undef, @children) = @$node;
+    return join '', map { ref ? text_of($_) : $_ } @children;
+}
+
+# Of a page's tree: the names that a link may have, and its links to pages, as [page, name].
+sub names_and_links {
+    my ($page, $node, $names, $links) = @_;
+    my ($kind, $attributes, @children) = @$node;
+    $names->{ text_of($node) } = 1 if $kind =~ /^(?:head\d|item-text)\z/;
+    push @$links, [ map { defined $_ ? "$_" : '' } $attributes->{to} // $page, $attributes->{section} ]
+        if $kind eq 'L' && $attributes->{type} eq 'pod';
+    names_and_links($page, $_, $names, $links) for grep { ref } @children;
+    return;
+}
+
+my (%names, %links);
+for my $page (@pages) {
+    $names{$page} = {};
+    $links{$page} = [];
+    names_and_links($page, Pod::Simple::SimpleTree->new->parse_string_document($pod{$page})->root, $names{$page}, $links{$page});
+}
+for my $page (@pages) {
+    my @ours = grep { $_->[0] =~ /^Linux::Clone\b/ } @{ $links{$page} };
+    my @dangling = grep { my ($to, $name) = @$_; !$names{$to} || $name ne '' && !$names{$to}{$name} } @ours;
+    is_deeply [ map { "$_->[0]/$_->[1]" } @dangling ], [], "$page: each of its " . @ours . ' links leads to what is there';
+    cmp_ok scalar(@ours), '>', 0, "$page: it has links";
+    next if $page eq 'Linux::Clone';
+    for my $section ('PAGES', 'SEE ALSO') {
+        like section('Linux::Clone', $section), qr/L<\Q$page\E>/, "$page: reached from $section of the first page";
+    }
+    like section($page, 'SEE ALSO'), qr/L<Linux::Clone>/, "$page: and leads back to that";
 }
 
 # ---- programs ----
@@ -95,10 +159,11 @@ sub setns_refusal {
 
 # For each recipe: the flags that it needs, what else it needs, and all its output.
 my %recipes = (
-    'SYNOPSIS' => {
+    'Linux::Clone: SYNOPSIS' => {
         flags  => CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
         output => qr/\AI am process 1, my parent is 0\nexit status 77\n\z/,
     },
+    'Linux::Clone::Child: SYNOPSIS' => { spawn => {}, output => qr/\Aprocess \d+ runs\nsignal 15\n\z/ },
     'Arguments and results'      => { flags => 0, output => qr/\Athe sum is 55\nexit status 0\n\z/ },
     'Waiting for any child'      => { flags => 0, output => qr/\Aexit status 3\nkilled by signal 9\n\z/ },
     'A network namespace'        => {
@@ -165,14 +230,12 @@ my %recipes = (
     },
 );
 
-my ($synopsis) = $pod =~ /^=head1 SYNOPSIS\n(.*?)^=head1/ms;
-my ($cookbook) = $pod =~ /^=head1 COOKBOOK\n(.*?)^=head1/ms;
-my ($before, @sections) = split /^=head2 (.*)\n/m, $cookbook;
+my ($before, @recipes) = split /^=head2 (.*)\n/m, section('Linux::Clone', 'COOKBOOK');
 is_deeply [ programs($before) ], [], 'no program in COOKBOOK is without a title';
+my @sections = ((map { ("$_: SYNOPSIS" => section($_, 'SYNOPSIS')) } grep { $pod{$_} =~ /^=head1 SYNOPSIS$/m } @pages), @recipes);
 my @titles = @sections[ grep { $_ % 2 == 0 } 0 .. $#sections ];
-is_deeply [ sort 'SYNOPSIS', @titles ], [ sort keys %recipes ], 'each recipe has an expectation';
+is_deeply [ sort @titles ], [ sort keys %recipes ], 'each recipe has an expectation';
 
-@sections = ('SYNOPSIS', $synopsis, @sections);
 while (my ($title, $text) = splice @sections, 0, 2) {
     my @programs = programs($text);
     is @programs, 1, "$title: one program";
@@ -423,8 +486,7 @@ my %messages = (
             q{my $pid = Linux::Clone::clone(sub { print "x"; 0 }, 0, 17); waitpid $pid, 0; exit 0}'],
 );
 
-my ($diagnostics) = $pod =~ /^=head1 DIAGNOSTICS\n(.*?)^=head1/ms;
-my @items = $diagnostics =~ /^=item (.*)$/mg;
+my @items = section('Linux::Clone', 'DIAGNOSTICS') =~ /^=item (.*)$/mg;
 is_deeply [ sort @items ], [ sort keys %messages ], 'each message of the manual is brought about here';
 
 for my $item (@items) {

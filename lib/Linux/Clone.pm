@@ -92,6 +92,19 @@ C<exit>, output, C<END> blocks and destructors.
 Flags have two names. C<Linux::Clone::NEWNS> is always there; C<CLONE_NEWNS>,
 its name in clone(2), can be imported. See L</FLAGS> and L</EXPORTS>.
 
+=head1 PAGES
+
+This page has the functions, the flags and the other constants, and what holds
+for every child. There is another:
+
+=over 4
+
+=item L<Linux::Clone::Child>
+
+The object that spawn returns, and its methods.
+
+=back
+
 =head1 FUNCTIONS
 
 These functions return -1 (waitid: the empty list) and set C<$!> if the kernel
