@@ -124,8 +124,10 @@ cmp_ok -s $library, '<', 600 * 1024, 'is under 600 KB';
 sub installed {
     my ($root, $arch) = @_;
     my @files = files($root);
-    my @expected = ("$arch/Linux/Clone.pm", "$arch/Linux/Clone/Child.pm", "$arch/auto/Linux/Clone/Clone.so");
-    is_deeply [ grep { m{(?:Clone|Child)\.(?:pm|so)$} } @files ], \@expected, 'the files are there';
+    my @pages = map { s{^lib/}{}r } grep { m{^lib/} } tracked();
+    my @expected = ((map { "$arch/$_" } @pages), "$arch/auto/Linux/Clone/Clone.so");
+    is_deeply [ grep { m{/Linux/Clone\b.*\.(?:pm|pod|so)$} } @files ], \@expected, 'the files are there';
+    is_deeply [ map { m{/man3/(.+)\.\w+$} ? $1 =~ s{::}{/}gr : () } @files ], [ map { s/\.\w+$//r } @pages ], 'and a man page of each';
     is_deeply [ grep { !m{/man3?/|/man\d/|/\.packlist$|/perllocal\.pod$} } @files ], \@expected, 'and no others';
     is runs('perl', '/', $^X, "-I$root/$arch", '-e', "$load; print \$INC{'Linux/Clone.pm'}"), "0\n$root/$arch/Linux/Clone.pm",
         'and work';

@@ -11,8 +11,9 @@ use File::Temp ();
 use Pod::Simple::SimpleTree ();
 
 my $top = top();
-my @files = grep { /\.pm$/ && slurp("$top/$_") =~ /^=head1 NAME$/m } tracked();
-my @ours = map { m{^lib/(.*)\.pm$} ? $1 =~ s{/}{::}gr : () } @files;
+my @files = grep { /\.(?:pm|pod)$/ && slurp("$top/$_") =~ /^=head1 NAME$/m } tracked();
+my %ours = map { m{^lib/(.*)\.(?:pm|pod)$} ? ($1 =~ s{/}{::}gr => $_) : () } @files;
+my @ours = sort keys %ours;
 
 # ---- names: all that the table in src/ has is there once the library is loaded ----
 
@@ -24,11 +25,10 @@ sub names {
         grep { !/^_[^_]|^(?:BEGIN|bootstrap|import|CLONE_SKIP|DESTROY)$|::$/ } keys %{"${package}::"};
 }
 
-for my $module (@ours) {
+for my $module (grep { $ours{$_} =~ /\.pm$/ } @ours) {
     eval "require $module; 1" or die $@;
-    my $file = 'lib/' . $module =~ s{::}{/}gr . '.pm';
     # its messages name subs, too
-    my $manual = slurp("$top/$file") =~ s/^=head1 DIAGNOSTICS\n.*?^(?==head1)//msr;
+    my $manual = slurp("$top/$ours{$module}") =~ s/^=head1 DIAGNOSTICS\n.*?^(?==head1)//msr;
     my %items = map { $_ => 1 } $manual =~ /^=(?:head2|item) (?:\$\w+->)?(\w+)(?=\s*$|\s*[(=])/mg;
     # a name for export is that of a flag with a prefix
     my @names = map { s/^CLONE_(?=[A-Z])//r } names($module);
@@ -59,8 +59,8 @@ for my $file (@files) {
         my ($type, $to, $section) = @$_;
         if ($type eq 'man') { $pages{$to} = 1 }
         elsif ($type eq 'url') { push @lost, $to if $to !~ m{^https://} }
-        # podchecker tells of those within the page
-        elsif ($to ne '' && !-e "$top/lib/" . $to =~ s{::}{/}gr . '.pm') {
+        # t/90-manual.t follows those to our own pages
+        elsif ($to ne '' && !$ours{$to}) {
             # perlfunc's sections are its functions
             my @perldoc = $to eq 'perlfunc' ? ('-f', $section) : ('-l', $to);
             my ($status) = run($top, 'perldoc', '-T', @perldoc);

@@ -42,7 +42,7 @@ sub comments {
 my $dir = File::Temp::tempdir(CLEANUP => 1);
 for my $file (tracked()) {
     my $path = "$top/$file";
-    my $text = $file =~ /\.pm$/ && slurp($path) =~ /^=head1 NAME$/m ? pod($path)
+    my $text = $file =~ /\.(?:pm|pod)$/ && slurp($path) =~ /^=head1 NAME$/m ? pod($path)
         : $file =~ /(?:^|\/)README$|\.md$|^Changes$/ ? prose(slurp($path))
         : $file =~ /\.(?:rs|c|h)$/ ? comments(slurp($path))
         : next;
