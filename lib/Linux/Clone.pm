@@ -95,9 +95,13 @@ its name in clone(2), can be imported. See L</FLAGS> and L</EXPORTS>.
 =head1 PAGES
 
 This page has the functions, the flags and the other constants, and what holds
-for every child. There is another:
+for every child. There are others:
 
 =over 4
+
+=item L<Linux::Clone::Cookbook>
+
+The recipes: each is a program that runs.
 
 =item L<Linux::Clone::Child>
 
@@ -482,7 +486,7 @@ Returns a new descriptor of the process C<$pid>, any process of the caller's
 PID namespace: its number, with the close-on-exec flag. It is the caller's to
 close (C<POSIX::close>). C<$flags> may have PIDFD_NONBLOCK and PIDFD_THREAD;
 without it, or with a literal C<undef>, they are 0. See pidfd_open(2), Linux
-5.3, and L</Signals and status by a pidfd>.
+5.3, and L<Linux::Clone::Cookbook/Signals and status by a pidfd>.
 
 On failure it returns -1, and C<$!> is EINVAL (no such flag, C<$pid> below 1;
 before Linux 6.9 also a thread that is no process), EMFILE, ENFILE, ENOSYS (an
@@ -602,7 +606,8 @@ there, also for the other flags of the same call.
 
 With NEWPID the caller stays where it is: its children from then on are in
 that namespace. With NEWNS root and working directory become the root of the
-mount namespace. See L</Entering another process's namespaces>.
+mount namespace. See
+L<Linux::Clone::Cookbook/Entering another process's namespaces>.
 
 =head2 pivot_root
 
@@ -1016,7 +1021,8 @@ Without effect since Linux 2.6.0. Not with PIDFD.
 Each of these is a constant C<Linux::Clone::NAME>, and is exported under the
 same name, by the tag C<:wait>. The values are Linux's. POSIX has a WNOHANG
 too, and exports it if it is not told what to export: name what you want of
-L<POSIX>, as the L</COOKBOOK> does, or perl warns of the second one.
+L<POSIX>, as L<Linux::Clone::Cookbook> does, or perl warns of the second
+one.
 
 =head2 Which children
 
@@ -1377,7 +1383,8 @@ child had not written is lost. In a process with several threads the child
 leaves the 64 lowest free descriptors to the others: perl keeps one account of
 all handles by their numbers. A pipe of C<open> that the child opens, or one
 of the parent's that it closes, is one whose program the parent cannot wait
-for. See L</A program with its input and output redirected>.
+for. See
+L<Linux::Clone::Cookbook/A program with its input and output redirected>.
 
 =item Its end
 
@@ -1879,7 +1886,8 @@ perl does not close its parent's descriptors.
 
 A process in a new user namespace has all capabilities there, but loses them
 when it execs a program, unless its user is mapped to 0 by then: see
-L</Root in a user namespace>. The map can be written once only.
+L<Linux::Clone::Cookbook/Root in a user namespace>. The map can be written
+once only.
 
 =item Children of unshare
 
@@ -1917,594 +1925,6 @@ C<unshare(A) | B>. Since the prototype is a list's, C<unshare A, B> is a call
 with two arguments, which croaks.
 
 =back
-
-=head1 COOKBOOK
-
-All of these are whole programs. They run as any user where the kernel lets
-users have user namespaces, except for one that says that it needs root. Root
-can leave out NEWUSER, and with it the maps.
-
-=head2 Arguments and results
-
-A closure takes arguments along. Results come back through a pipe, unless
-eight bits are enough.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    my @numbers = (1 .. 10);
-    pipe my $read, my $write or die "pipe: $!\n";
-
-    my $pid = Linux::Clone::clone sub {
-        close $read;
-        my $sum = 0;
-        $sum += $_ for @numbers;
-        print {$write} "the sum is $sum\n";
-        return close $write ? 0 : 1;
-    }, 0, SIGCHLD;
-    die "clone: $!\n" if $pid == -1;
-
-    close $write;
-    print while <$read>;
-    waitpid $pid, 0;
-    print "exit status ", $? >> 8, "\n";
-
-=head2 Waiting for any child
-
-__WALL finds children whatever their exit signal is.
-
-    use strict;
-    use warnings;
-    use Linux::Clone qw(:wait);
-    use POSIX qw(SIGCHLD);
-
-    # the first sends SIGCHLD when it ends, the second no signal
-    my $loud  = Linux::Clone::clone sub { 3 }, 0, SIGCHLD;
-    my $quiet = Linux::Clone::clone sub { kill KILL => $$; 0 }, 0, 0;
-
-    for my $pid ($loud, $quiet) {
-        die "clone failed\n" if $pid == -1;
-        waitpid($pid, __WALL) == $pid or die "waitpid: $!\n";
-        print $? & 127
-            ? "killed by signal " . ($? & 127) . "\n"
-            : "exit status " . ($? >> 8) . "\n";
-    }
-
-=head2 A network namespace
-
-Nothing but the loopback interface, which is down.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    my $pid = Linux::Clone::clone sub {
-        my $file = '/proc/self/net/dev';
-        open my $dev, '<', $file or die "$file: $!\n";
-        print "interface $_\n" for map { /^\s*(\S+):/ } <$dev>;
-        return 0;
-    }, 0, Linux::Clone::NEWUSER | Linux::Clone::NEWNET | SIGCHLD;
-    die "clone: $!\n" if $pid == -1;
-    waitpid $pid, 0;
-    exit($? >> 8);
-
-=head2 Root in a user namespace
-
-Without privilege a process may map one user and one group: its own. The
-kernel wants C<setgroups> denied before that.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    sub put {
-        my ($file, $text) = @_;
-        open my $fh, '>', $file or die "$file: $!\n";
-        print {$fh} $text;
-        close $fh or die "$file: $!\n";
-    }
-
-    my ($uid, $gid) = ($>, $) + 0);
-    my $pid = Linux::Clone::clone sub {
-        put('/proc/self/setgroups', 'deny');
-        put('/proc/self/uid_map',   "0 $uid 1");
-        put('/proc/self/gid_map',   "0 $gid 1");
-        print "inside: user $>, group ", $) + 0, "\n";
-        return 0;
-    }, 0, Linux::Clone::NEWUSER | SIGCHLD;
-    die "clone: $!\n" if $pid == -1;
-
-    waitpid $pid, 0;
-    print "outside: as before\n" if $> == $uid;
-    exit($? >> 8);
-
-=head2 A PID namespace with an init
-
-The child is pid 1: it waits for all processes of its namespace, also for the
-orphans that it did not start. A F</proc> of its own shows them.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    sub put {
-        my ($file, $text) = @_;
-        open my $fh, '>', $file or die "$file: $!\n";
-        print {$fh} $text;
-        close $fh or die "$file: $!\n";
-    }
-
-    sub mount {
-        system('mount', @_) == 0 or die "mount @_ failed\n";
-    }
-
-    my ($uid, $gid) = ($>, $) + 0);
-
-    sub init {
-        put('/proc/self/setgroups', 'deny');
-        put('/proc/self/uid_map',   "0 $uid 1");
-        put('/proc/self/gid_map',   "0 $gid 1");
-        mount('--make-rprivate', '/');
-        mount('-t', 'proc', 'proc', '/proc');
-
-        # a process that leaves an orphan
-        my $pid = fork // die "fork: $!\n";
-        if (!$pid) {
-            fork // die "fork: $!\n";
-            POSIX::_exit(0);
-        }
-
-        my $reaped = 0;
-        $reaped++ while wait != -1;
-        my @left = map { m{^/proc/(\d+)$} } glob '/proc/*';
-        print "I am $$, reaped $reaped, still here: @left\n";
-        return 0;
-    }
-
-    my $flags = Linux::Clone::NEWUSER | Linux::Clone::NEWPID
-        | Linux::Clone::NEWNS;
-    my $pid = Linux::Clone::clone \&init, 0, $flags | SIGCHLD;
-    die "clone: $!\n" if $pid == -1;
-    waitpid $pid, 0;
-    exit($? >> 8);
-
-=head2 A host name
-
-hostname(1) is a program, so that the user has to be mapped to 0 before it is
-run: see L</CAVEATS>.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    sub put {
-        my ($file, $text) = @_;
-        open my $fh, '>', $file or die "$file: $!\n";
-        print {$fh} $text;
-        close $fh or die "$file: $!\n";
-    }
-
-    my ($uid, $gid) = ($>, $) + 0);
-    my $before = (POSIX::uname)[1];
-    my $pid = Linux::Clone::clone sub {
-        put('/proc/self/setgroups', 'deny');
-        put('/proc/self/uid_map',   "0 $uid 1");
-        put('/proc/self/gid_map',   "0 $gid 1");
-        system('hostname', 'nest') == 0 or die "hostname failed\n";
-        print "inside: ", (POSIX::uname)[1], "\n";
-        return 0;
-    }, 0, Linux::Clone::NEWUSER | Linux::Clone::NEWUTS | SIGCHLD;
-    die "clone: $!\n" if $pid == -1;
-
-    waitpid $pid, 0;
-    print "outside: as before\n" if (POSIX::uname)[1] eq $before;
-    exit($? >> 8);
-
-=head2 Running a program
-
-If exec succeeds it closes the pipe, and the parent reads nothing. If it
-fails, the parent reads why.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    sub start {
-        my @command = @_;
-        pipe my $read, my $write or die "pipe: $!\n";
-        my $pid = Linux::Clone::clone sub {
-            no warnings 'exec';
-            exec { $command[0] } @command;
-            syswrite $write, $! + 0;
-            POSIX::_exit(127);
-        }, 0, Linux::Clone::NEWUSER | Linux::Clone::NEWNET | SIGCHLD;
-        die "clone: $!\n" if $pid == -1;
-
-        close $write;
-        my $errno = <$read>;
-        return $pid if !defined $errno;
-        waitpid $pid, 0;
-        $! = $errno;
-        die "cannot run $command[0]: $!\n";
-    }
-
-    my $pid = start($^X, '-e', 'print "a program in a new network\n"');
-    waitpid $pid, 0;
-    eval { start('/no/such/program') } or print $@;
-
-=head2 A program with its input and output redirected
-
-The child shares its parent's memory, so that this is as fast from a large
-process as from a small one. Descriptors are the child's own, handles are not:
-it redirects by number. A handle's descriptor is close-on-exec, its copy as 0,
-1 or 2 is not.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    # \@command with the descriptors of three handles as 0, 1 and 2
-    sub run {
-        my ($command, @handles) = @_;
-        my @fds = map { fileno $_ } @handles;
-        my $pid = Linux::Clone::clone sub {
-            # above 2 first, so that none is lost while it is needed
-            my @copies = map {
-                my $fd = $_;
-                $fd = POSIX::dup($fd) // return 126 while $fd <= 2;
-                $fd;
-            } @fds;
-            for my $n (0 .. 2) {
-                defined POSIX::dup2($copies[$n], $n) or return 126;
-            }
-            no warnings 'exec';
-            exec { $command->[0] } @$command;
-            return 127;
-        }, 0, Linux::Clone::VM | Linux::Clone::VFORK | SIGCHLD;
-        die "clone: $!\n" if $pid == -1;
-        waitpid $pid, 0;
-        return $? >> 8;
-    }
-
-    open my $in, '<', '/dev/null' or die "/dev/null: $!\n";
-    pipe my $read, my $out or die "pipe: $!\n";
-    open my $err, '>&', \*STDERR or die "STDERR: $!\n";
-    my @command = ($^X, '-e', 'print uc "hello\n"; exit 3');
-    my $status = run(\@command, $in, $out, $err);
-    close $out;
-    print "it wrote: ", <$read>, "exit status $status\n";
-    $status = run(['/no/such/program'], $in, $err, $err);
-    print "no such program: $status\n";
-
-=head2 A pidfd
-
-A pidfd becomes readable when its process ends (Linux 5.3), so that it fits
-into an event loop, and its number is not reused as process ids are.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    my $pid = Linux::Clone::clone sub {
-        select undef, undef, undef, 0.2;
-        return 5;
-    }, 0, Linux::Clone::PIDFD | SIGCHLD, my $pidfd;
-    die "clone: $!\n" if $pid == -1;
-
-    my $ready = '';
-    vec($ready, $pidfd, 1) = 1;
-    my $found = select $ready, undef, undef, 30;
-    print $found == 1 ? "it has ended\n" : "it runs\n";
-    POSIX::close($pidfd);
-
-    waitpid $pid, 0;
-    print "exit status ", $? >> 8, "\n";
-
-=head2 Both a pidfd and a thread id
-
-clone3 has a place for each. And with CLEAR_SIGHAND the kernel resets signal
-handlers.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-
-    local $SIG{USR1} = sub { print "not in the child\n" };
-
-    my $pid = Linux::Clone::clone3 sub {
-        kill USR1 => $$;
-        return 0;
-    }, {
-        flags      => Linux::Clone::CLEAR_SIGHAND,
-        pidfd      => \my $pidfd,
-        parent_tid => \my $tid,
-    };
-    die "clone3: $!\n" if $pid == -1;
-
-    print "one process, one thread\n" if $pid == $tid;
-    my $ready = '';
-    vec($ready, $pidfd, 1) = 1;
-    select $ready, undef, undef, 30;
-    waitpid $pid, 0;
-    print "killed by a signal\n" if $? & 127;
-
-=head2 The child's own id
-
-In a new PID namespace the child is process 1, whatever its parent calls it.
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-    use POSIX qw(SIGCHLD);
-
-    my ($outside, $inside);
-    my $flags = Linux::Clone::NEWUSER | Linux::Clone::NEWPID
-        | Linux::Clone::CHILD_SETTID;
-    my $pid = Linux::Clone::clone sub {
-        print "inside I am $inside\n";
-        return 0;
-    }, 0, $flags | SIGCHLD, $outside, undef, $inside;
-    die "clone: $!\n" if $pid == -1;
-
-    waitpid $pid, 0;
-    print "outside it was another\n" if $outside != 1;
-
-=head2 Signals and status by a pidfd
-
-Any process has a pidfd, also one that clone has not started. Here waitid
-first looks without waiting, then tells what has happened. P_PIDFD needs Linux
-5.4.
-
-    use strict;
-    use warnings;
-    use Linux::Clone qw(:wait pidfd_open pidfd_send_signal waitid);
-    use POSIX ();
-
-    my $pid = fork // die "fork: $!\n";
-    if (!$pid) {
-        sleep 60;
-        POSIX::_exit(0);
-    }
-    my $fd = pidfd_open $pid;
-    die "pidfd_open: $!\n" if $fd == -1;
-
-    # a handle, closed with its last reference
-    open my $pidfd, '<&=', $fd or die "open: $!\n";
-
-    my ($found) = waitid P_PIDFD, $pidfd, WEXITED | WNOHANG
-        or die "waitid: $!\n";
-    print $found ? "it has ended\n" : "it runs\n";
-
-    pidfd_send_signal($pidfd, 'TERM') == 0 or die "signal: $!\n";
-    my ($who, $uid, $code, $status) = waitid P_PIDFD, $pidfd, WEXITED
-        or die "waitid: $!\n";
-    print "my child\n"       if $who == $pid;
-    print "signal $status\n" if $code == CLD_KILLED;
-
-=head2 Entering another process's namespaces
-
-A pidfd stands for all of them (Linux 5.8). Who has created a user namespace
-may join it, and what belongs to it.
-
-    use strict;
-    use warnings;
-    use IO::Socket::INET;
-    use Linux::Clone qw(:flags pidfd_open setns configure_loopback);
-    use POSIX qw(SIGCHLD);
-
-    my $kinds = CLONE_NEWUSER | CLONE_NEWNET;
-    pipe my $read, my $write or die "pipe: $!\n";
-
-    # a server in a network of its own
-    my $pid = Linux::Clone::clone sub {
-        alarm 60;
-        configure_loopback and die "loopback: $!\n";
-        my $server = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', Listen => 1) or die "$@\n";
-        print {$write} $server->sockport, "\n";
-        close $write;
-        my $client = $server->accept or die "accept: $!\n";
-        print {$client} "welcome to my network\n";
-        return 0;
-    }, 0, $kinds | SIGCHLD;
-    die "clone: $!\n" if $pid == -1;
-    close $write;
-    chomp(my $port = <$read>);
-
-    my $pidfd = pidfd_open $pid;
-    die "pidfd_open: $!\n" if $pidfd == -1;
-    setns($pidfd, $kinds) == 0 or die "setns: $!\n";
-    POSIX::close($pidfd);
-
-    # this process is there now
-    my $socket = IO::Socket::INET->new("127.0.0.1:$port")
-        or die "$@\n";
-    print <$socket>;
-    waitpid $pid, 0;
-
-=head2 A container without root
-
-The child is root in namespaces of its own, sees its own file system only, and
-its own processes. C<$root> would hold a system, as debootstrap(8) makes it,
-and in the place of C<code> there would be C<< exec => ['/sbin/init'] >>.
-
-    use strict;
-    use warnings;
-    use File::Temp qw(tempdir);
-    use Linux::Clone qw(spawn);
-
-    my $root = tempdir(CLEANUP => 1);
-    mkdir "$root/$_" or die "$root/$_: $!\n" for qw(etc proc);
-
-    my $child = spawn(
-        uid_map    => 'root',
-        gid_map    => 'root',
-        root       => $root,
-        mount_proc => 1,
-        hostname   => 'box',
-        code       => sub {
-            my ($host) = (split ' ', slurp('/proc/sys/kernel/hostname'));
-            print "I am process $$, user $>, on $host\n";
-            print "I see: ", join(' ', glob '/*'), "\n";
-            my @processes = grep { m{/\d+$} } glob '/proc/*';
-            print "processes: ", scalar @processes, "\n";
-            return 0;
-        },
-    ) or die "$Linux::Clone::error\n";
-    $child->wait;
-    exit($? >> 8);
-
-    sub slurp {
-        my ($file) = @_;
-        open my $fh, '<', $file or die "$file: $!\n";
-        return join '', <$fh>;
-    }
-
-=head2 A network sandbox
-
-The program can talk to itself, but to nobody else.
-
-    use strict;
-    use warnings;
-    use IO::Socket::INET;
-    use Linux::Clone qw(spawn);
-
-    my $child = spawn(
-        uid_map  => 'self',
-        gid_map  => 'self',
-        loopback => 1,
-        code     => sub {
-            my $server = IO::Socket::INET->new(
-                LocalAddr => '127.0.0.1',
-                Listen    => 1,
-            ) or die "cannot listen: $!\n";
-            my $client = IO::Socket::INET->new(
-                PeerAddr => '127.0.0.1',
-                PeerPort => $server->sockport,
-            ) or die "cannot connect: $!\n";
-            print "127.0.0.1 works\n";
-            my @outside = (PeerAddr => '192.0.2.1', PeerPort => 80);
-            IO::Socket::INET->new(@outside) or print "192.0.2.1: $!\n";
-            return 0;
-        },
-    ) or die "$Linux::Clone::error\n";
-    $child->wait;
-    exit($? >> 8);
-
-=head2 Process 1 that reaps
-
-It starts the real program, waits for all processes of its namespace, and ends
-with the program's status: and with it all that are left.
-
-    use strict;
-    use warnings;
-    use Linux::Clone qw(spawn);
-
-    sub init {
-        my @command = @_;
-        my $main = spawn(exec => \@command)
-            or die "$Linux::Clone::error\n";
-        my $reaped = 0;
-        while ((my $pid = wait) != -1) {
-            my $status = $?;
-            $reaped++;
-            next if $pid != $main->pid;
-            print "reaped $reaped, the last one ended with ",
-                $status >> 8, "\n";
-            return $status >> 8;
-        }
-    }
-
-    # a program that leaves an orphan before it ends
-    my @command = ('sh', '-c', '(sleep 0.1 &) ; sleep 0.5; exit 3');
-    my $child = spawn(
-        uid_map      => 'root',
-        gid_map      => 'root',
-        mount_proc   => 1,
-        parent_death => 'KILL',
-        code         => sub { init(@command) },
-    ) or die "$Linux::Clone::error\n";
-    $child->wait;
-    print "exit status ", $? >> 8, "\n";
-
-=head2 A child in a control group
-
-This one needs root. The child is in the group from its first instruction on,
-so that nothing of it escapes the group's limits.
-
-    use strict;
-    use warnings;
-    use Linux::Clone qw(spawn);
-
-    # where version 2 is mounted
-    open my $mounts, '<', '/proc/self/mounts' or die "mounts: $!\n";
-    my ($v2) = map { (split)[1] } grep { /^\S+ \S+ cgroup2 / } <$mounts>;
-    die "no control groups of version 2\n" if !defined $v2;
-
-    my $group = "$v2/linux-clone-$$";
-    mkdir $group or die "mkdir: $!\n";
-    opendir my $handle, $group or die "$group: $!\n";
-
-    my $child = spawn(cgroup => $handle, code => sub {
-        open my $fh, '<', '/proc/self/cgroup' or die "cgroup: $!\n";
-        print grep { s/^0::.*-\d+$/in its group/ } <$fh>;
-        return 0;
-    });
-    my $error = $Linux::Clone::error;
-    $child->wait if $child;
-    rmdir $group or warn "rmdir: $!\n";
-    die "$error\n" if !$child;
-
-=head2 A clock moved by a day
-
-    use strict;
-    use warnings;
-    use Linux::Clone qw(spawn);
-    use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
-
-    my $now = clock_gettime(CLOCK_MONOTONIC);
-    my $child = spawn(
-        uid_map      => 'root',
-        time_offsets => { monotonic => 86_400, boottime => 86_400 },
-        code         => sub {
-            my $later = clock_gettime(CLOCK_MONOTONIC);
-            printf "%.0f day later\n", ($later - $now) / 86_400;
-            return 0;
-        },
-    ) or die "$Linux::Clone::error\n";
-    $child->wait;
-    exit($? >> 8);
-
-=head2 A private /tmp
-
-This one needs root. Many systems share mounts among namespaces, so that
-propagation has to be turned off before something is mounted that the others
-shall not see. An unprivileged user gets "Operation not permitted".
-
-    use strict;
-    use warnings;
-    use Linux::Clone;
-
-    sub mount {
-        system('mount', @_) == 0 or die "mount @_ failed\n";
-    }
-
-    Linux::Clone::unshare Linux::Clone::NEWNS and die "unshare: $!\n";
-    mount('--make-rprivate', '/');
-    mount('-t', 'tmpfs', 'tmpfs', '/tmp');
-
-    opendir my $tmp, '/tmp' or die "/tmp: $!\n";
-    my @files = grep { !/^\.\.?$/ } readdir $tmp;
-    print "files in /tmp: ", scalar @files, "\n";
 
 =head1 DIFFERENCES FROM 0.01
 
@@ -2571,8 +1991,9 @@ L<pidfd_open(2)>, L<pidfd_send_signal(2)>, L<waitid(2)>, L<setns(2)>,
 L<pivot_root(2)>, L<kcmp(2)>, L<ioctl_nsfs(2)>, L<netdevice(7)>,
 L<network_namespaces(7)>
 
-L<Linux::Clone::Child>, L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>,
-L<threads>, L<POSIX>
+L<Linux::Clone::Child>, L<Linux::Clone::Cookbook>
+
+L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
 
 =head1 AUTHORS
 
