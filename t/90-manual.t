@@ -21,6 +21,8 @@ my @pages = (
         'KCMP CONSTANTS', 'NAMESPACE CONSTANTS', 'INTERFACE FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'SECURITY', 'EXPORTS',
         'DIAGNOSTICS', 'CAVEATS', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE',
     ],
+    'Linux::Clone::SharedMemory' =>
+        [ 'NAME', 'SYNOPSIS', 'DESCRIPTION', 'THE CHILD AND ITS PARENT', 'SEE ALSO', 'AUTHORS', 'LICENSE' ],
     'Linux::Clone::Cookbook' => [ 'NAME', 'DESCRIPTION', 'WITH SPAWN', 'WITH THE SYSTEM CALLS', 'SEE ALSO', 'AUTHORS', 'LICENSE' ],
     'Linux::Clone::Child' => [ 'NAME', 'SYNOPSIS', 'DESCRIPTION', 'METHODS', 'SEE ALSO', 'AUTHORS', 'LICENSE' ],
 );
@@ -164,6 +166,7 @@ my %recipes = (
         flags  => CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
         output => qr/\AI am process 1, my parent is 0\nexit status 77\n\z/,
     },
+    'Linux::Clone::SharedMemory: SYNOPSIS' => { flags => 0, output => qr/\Ahello\nexit status 0\n\z/ },
     'Linux::Clone::Child: SYNOPSIS' => { spawn => {}, output => qr/\Aprocess \d+ runs\nsignal 15\n\z/ },
     'Arguments and results'      => { flags => 0, output => qr/\Athe sum is 55\nexit status 0\n\z/ },
     'Waiting for any child'      => { flags => 0, output => qr/\Aexit status 3\nkilled by signal 9\n\z/ },

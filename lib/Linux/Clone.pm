@@ -99,6 +99,10 @@ for every child. There are others:
 
 =over 4
 
+=item L<Linux::Clone::SharedMemory>
+
+Children that run in their parent's memory: VM|VFORK.
+
 =item L<Linux::Clone::Cookbook>
 
 The recipes: each is a program that runs.
@@ -911,8 +915,9 @@ Share the I/O context: the disk scheduler treats both processes as one. Linux
 =item VM
 
 Share the memory. Linux 2.0. In clone only with VFORK, else it croaks: two
-processes would run in one interpreter at once. See L</SHARED MEMORY>. unshare
-accepts it in a process of one thread, without effect.
+processes would run in one interpreter at once. See
+L<Linux::Clone::SharedMemory>. unshare accepts it in a process of one thread,
+without effect.
 
 =item SIGHAND
 
@@ -926,8 +931,8 @@ process of one thread, without effect.
 
 Start a thread of the caller's process instead of a process. Linux 2.4.0.
 Needs SIGHAND and VM. It runs and ends before clone returns: see
-L</SHARED MEMORY>; L<threads> has others. unshare accepts it in a process of
-one thread, without effect.
+L<Linux::Clone::SharedMemory>; L<threads> has others. unshare accepts it in a
+process of one thread, without effect.
 
 =back
 
@@ -941,7 +946,7 @@ The parent sleeps until the child execs or ends; meanwhile only SIGKILL
 reaches it. Linux 2.2. Without VM the memory is not shared, and all else is as
 ever; but the sleeping thread holds perl's locks, so that other threads wait
 for them, at their next C<open>, C<close> or C<localtime> at the latest. With
-VM see L</SHARED MEMORY>.
+VM see L<Linux::Clone::SharedMemory>.
 
 =item PARENT
 
@@ -1340,108 +1345,6 @@ no handler; and when it ends, all of its namespace is killed.
 Anything: clone, fork, exec, unshare, start threads. What it changes in perl's
 memory the parent does not see.
 
-=head1 SHARED MEMORY
-
-    $pid = clone $coderef, 0, VM | VFORK | SIGCHLD;
-
-With these two flags the child does not get a copy of the memory: it runs in
-its parent's, on a stack of its own, while the parent sleeps. clone returns
-when the child has called exec or has ended. It is the fastest way to start a
-program: it takes the same time whatever the size of the parent, where
-C<fork> and a clone that copies take longer the larger it is.
-
-=over 4
-
-=item The parent
-
-goes on as if it had called a sub, however the child stopped: C<return>,
-C<die>, C<exit>, C<exec>, C<POSIX::_exit>, a signal. It leaves the child's
-frames, as an exception would: C<local> values are restored, and C<my>
-variables freed. C<$!>, C<$@>, C<$?> and C<$1> are as before. What a
-destructor or a tied variable throws meanwhile is printed, and no more;
-signals wait until it is done, and are blocked in a program that it starts.
-What C<local> puts back it puts back in the parent: do not use it for
-C<< $> >>, C<< $< >> and the like.
-
-=item What the child does to variables
-
-stays done: they are the parent's. So do subs that it defines and modules that
-it loads. An object is destroyed once, when nobody holds it any more: by the
-child when it leaves the scope, else by the parent when it leaves the child's
-frames. Nothing is destroyed for the reason that the child ends. C<END> blocks
-run in the parent alone.
-
-=item What the child does to the process
-
-is its own: working directory, umask, ids, limits, namespaces, timers, and
-descriptors, unless FS or FILES shares them. So a handle that the child closes
-is closed as a perl object in the parent, too, while the parent's descriptor
-stays open with nothing left to close it. In the child work on descriptors:
-C<POSIX::dup2> and C<POSIX::close> leave handles alone. And a handle that the
-child opens has no file in the parent: there its C<fileno> is -1, and what the
-child had not written is lost. In a process with several threads the child
-leaves the 64 lowest free descriptors to the others: perl keeps one account of
-all handles by their numbers. A pipe of C<open> that the child opens, or one
-of the parent's that it closes, is one whose program the parent cannot wait
-for. See
-L<Linux::Clone::Cookbook/A program with its input and output redirected>.
-
-=item Its end
-
-has the statuses and messages of L</THE CHILD>. Output is flushed; what a
-child leaves in a buffer, because it is killed or calls C<POSIX::_exit>, the
-parent writes, once.
-
-=item What signals do
-
-Handlers that are functions, perl's among them, are replaced by the default,
-though C<%SIG> goes on to show the parent's. The child may set its own; in the
-parent C<%SIG> is as before.
-
-A signal that ends the child does so where the interpreter is in order, so
-that the parent can go on with it: at the end of an operation of perl. Only
-one that comes in the microseconds in which C<exec> is at work, neither perl
-nor yet the program, is lost. A signal for which the child itself sets
-C<'DEFAULT'> ends it at once, as SIGKILL and an error in C code do: in the
-middle of an operation that leaves it half done, in the parent's memory. A
-child that sleeps or waits at that moment is harmless.
-
-With SIGHAND, where the handlers are the parent's, they stay, and all signals
-stay blocked until the child execs or ends; the program inherits that.
-
-Recursion through C<sort>, C<tie>, overloading or C<require> that uses up the
-stack ends in SIGSEGV where the interpreter is in order, with SIGHAND in
-SIGKILL, and with THREAD it is the whole process that ends. Other recursion in
-C, as when a chain of ten thousand references is freed or data is dumped by a
-module, runs into the guard in the middle of something: give such code a
-large C<$stacksize>.
-
-=item exec, system, fork and clone in the child
-
-C<exec> that fails returns false, as ever; one that succeeds closes what is
-close-on-exec. C<system>, backticks and pipes work. C<fork>, and clone
-without VM, start a process with a copy of the memory; what returns from the
-coderef there ends that process, and C<exit> after C<fork> runs no C<END>
-block. clone with VM|VFORK may be nested; a child that is killed takes such a
-child of its own along, but not a program. Do not start threads.
-
-=item An object's DESTROY
-
-that the child is in when it execs or is killed does not come to its end; the
-object is never freed, and may be destroyed again when the program ends.
-
-=item With THREAD
-
-THREAD|SIGHAND|VM|VFORK starts a thread of the same process, which ends with
-the coderef: C<return>, C<die> and C<exit> end the thread alone. clone returns
-its id; there is nothing to wait for. C<POSIX::_exit> and C<exec> are the
-whole process's.
-
-=back
-
-Other threads of the parent run on while the caller sleeps; only the caller's
-interpreter is lent.
-
 =head1 THREADS
 
 clone works in any thread of L<threads>. In the child only the calling thread
@@ -1761,7 +1664,7 @@ The low byte of C<$flags> is the exit signal.
 
 =item Linux::Clone::clone: VM without VFORK would run two processes in one interpreter at once; use VM|VFORK, or leave VM out
 
-See L</SHARED MEMORY>.
+See L<Linux::Clone::SharedMemory>.
 
 =item Linux::Clone::clone: SETTLS with VM would give one interpreter two thread-local storages; leave one of them out
 
@@ -1991,7 +1894,8 @@ L<pidfd_open(2)>, L<pidfd_send_signal(2)>, L<waitid(2)>, L<setns(2)>,
 L<pivot_root(2)>, L<kcmp(2)>, L<ioctl_nsfs(2)>, L<netdevice(7)>,
 L<network_namespaces(7)>
 
-L<Linux::Clone::Child>, L<Linux::Clone::Cookbook>
+L<Linux::Clone::Child>, L<Linux::Clone::SharedMemory>,
+L<Linux::Clone::Cookbook>
 
 L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
 
