@@ -21,6 +21,8 @@ my @pages = (
         'KCMP CONSTANTS', 'NAMESPACE CONSTANTS', 'INTERFACE FLAGS', 'THE CHILD', 'THREADS', 'STACK', 'SECURITY', 'EXPORTS',
         'DIAGNOSTICS', 'CAVEATS', 'DIFFERENCES FROM 0.01', 'SEE ALSO', 'AUTHORS', 'LICENSE',
     ],
+    'Linux::Clone::Spawn' =>
+        [ 'NAME', 'SYNOPSIS', 'DESCRIPTION', 'OPTIONS', 'ORDER', 'SPEED', 'ERRORS', 'SEE ALSO', 'AUTHORS', 'LICENSE' ],
     'Linux::Clone::SharedMemory' =>
         [ 'NAME', 'SYNOPSIS', 'DESCRIPTION', 'THE CHILD AND ITS PARENT', 'SEE ALSO', 'AUTHORS', 'LICENSE' ],
     'Linux::Clone::Cookbook' => [ 'NAME', 'DESCRIPTION', 'WITH SPAWN', 'WITH THE SYSTEM CALLS', 'SEE ALSO', 'AUTHORS', 'LICENSE' ],
@@ -165,6 +167,10 @@ my %recipes = (
     'Linux::Clone: SYNOPSIS' => {
         flags  => CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
         output => qr/\AI am process 1, my parent is 0\nexit status 77\n\z/,
+    },
+    'Linux::Clone::Spawn: SYNOPSIS' => {
+        spawn  => { uid_map => 'root', gid_map => 'root', hostname => 'box', loopback => 1 },
+        output => qr{\Aon box, in /\nexit status 0\nI am a child\nexit status 77\nLinux::Clone::spawn: exec /no/such: No such file or directory\n\z},
     },
     'Linux::Clone::SharedMemory: SYNOPSIS' => { flags => 0, output => qr/\Ahello\nexit status 0\n\z/ },
     'Linux::Clone::Child: SYNOPSIS' => { spawn => {}, output => qr/\Aprocess \d+ runs\nsignal 15\n\z/ },
@@ -509,10 +515,36 @@ for my $item (@items) {
 ok !eval 'Linux::Clone::clone($code)', 'too few arguments when perl compiles';
 like $@, qr/^Not enough arguments for Linux::Clone::clone at /, "are perl's own error";
 
-# The other way round: what the sources croak with is in the manual. In flags.rs that is every text.
+# ---- spawn's options ----
+
+my $src = "$FindBin::Bin/../src";
+my %documented = map { $_ => 1 } map { s/\{.*?\}|\[.*?\]//gr =~ /(\w+) =>/g } section('Linux::Clone::Spawn', 'OPTIONS') =~ /^=item (.*)$/mg;
+for my $option (sort keys %documented) {
+    like croak_of(spawn_with($option => undef)), qr/^$spawn: it needs code or exec at /, "spawn has the option $option";
+}
+
+# The options of the steps, in the order of the list in the sources.
+my @steps;
+for my $box (slurp("$src/spawn/steps/mod.rs") =~ /^ +Box::<(\w+::\w+)>::default\(\),$/mg) {
+    my ($name, $type) = split /::/, $box;
+    my $rust = slurp("$src/spawn/steps/$name.rs");
+    my ($options) = $rust =~ /^impl Step for $type \{\n.*?fn options\(.*?\{\s*&(.*?)\s*\}$/ms;
+    ($options) = $rust =~ /^(?:pub\S* )?const NAMES: [^=]*= (.*?);/ms if ($options // '') eq 'NAMES';
+    push @steps, ($options // die "no options in $name.rs") =~ /"(\w+)"/g;
+}
+my ($others) = slurp("$src/spawn/options.rs") =~ /^    fn read\((.*?)^    \}$/ms;
+is_deeply [ sort keys %documented ], [ sort @steps, $others =~ /"(\w+)" =>/g ], 'and each is in the manual';
+my ($done, $made) = split /^Then the code is called/m, section('Linux::Clone::Spawn', 'ORDER');
+my %in_order = map { $_ => 1 } my @in_order = $done =~ /C<(\w+)>/g;
+is_deeply \@in_order, [ grep { $in_order{$_} } @steps ], 'the order of the steps is that of the sources';
+is_deeply [ sort $made =~ /C<(\w+)>/g ], [ sort grep { !$in_order{$_} } @steps ], 'and those that it leaves out are of clone';
+
+# ---- messages, the other way round ----
+
+# What the sources croak with is in the manual. In flags.rs that is every text.
 my $croak = qr/\b(?:usage|wrong)(\((?:[^()"]++|"(?:[^"\\]|\\.)*"|(?-1))*\))/s;
 my @sources;
-find({ wanted => sub { push @sources, $_ if /\.rs\z/ }, no_chdir => 1 }, "$FindBin::Bin/../src");
+find({ wanted => sub { push @sources, $_ if /\.rs\z/ }, no_chdir => 1 }, $src);
 my $croaks = 0;
 for my $source (sort @sources) {
     my $rust = slurp($source) =~ s{^\s*//.*$}{}mgr;

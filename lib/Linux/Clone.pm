@@ -99,6 +99,10 @@ for every child. There are others:
 
 =over 4
 
+=item L<Linux::Clone::Spawn>
+
+All of spawn: its options, their order, its speed and its errors.
+
 =item L<Linux::Clone::SharedMemory>
 
 Children that run in their parent's memory: VM|VFORK.
@@ -115,10 +119,23 @@ The object that spawn returns, and its methods.
 
 =head1 FUNCTIONS
 
-These functions return -1 (waitid: the empty list) and set C<$!> if the kernel
-refuses, and croak if an argument makes no sense. A call that succeeds leaves
-C<$!>, C<$@> and C<$?> alone. Arguments are read once; what a tied or
-overloaded one throws meanwhile is passed on.
+These functions return -1 (spawn: undef; waitid: the empty list) and set C<$!>
+if the kernel refuses, and croak if an argument makes no sense. A call that
+succeeds leaves C<$!>, C<$@> and C<$?> alone. Arguments are read once; what a
+tied or overloaded one throws meanwhile is passed on.
+
+=head2 spawn
+
+    $child = spawn %options or die "$Linux::Clone::error\n";
+
+Starts a child in namespaces of its own, gets it ready, and runs code or a
+program there. Linux 5.4. L<Linux::Clone::Spawn> has the options, what is done
+in which order, how fast it is, and what the errors mean.
+
+It returns an object, L<Linux::Clone::Child>, to wait for the child or to
+signal it; or undef, with C<$!> set, and in C<$Linux::Clone::error> a message
+that names the step which the kernel has refused. Options that make no sense
+croak before anything is created.
 
 =head2 clone
 
@@ -264,206 +281,6 @@ a filter, has no clone3 for you that is ENOSYS or EPERM; nothing else is tried
 in its place, and clone always uses the old system call. It croaks as clone
 does, and for a key that there is not. On other architectures than x86-64 and
 aarch64 the child runs on its copy of the caller's stack.
-
-=head2 spawn
-
-    $child = spawn %options or die "$Linux::Clone::error\n";
-
-Starts a child in namespaces of its own and gets it ready, in the order that
-works: its id maps, clocks, host name, loopback interface, root directory and
-F</proc>. Then it runs code or a program, and spawn returns. Linux 5.4.
-
-It returns an object, L<Linux::Clone::Child>, to wait for the child or to
-signal it. If the kernel refuses a step, in the parent or in the child, there
-is no child: spawn returns undef and sets C<$!>, and C<$Linux::Clone::error>
-to a message that names the step and says what is missing, if that can be
-told. See L</spawn's errors>. Options that make no sense croak before anything
-is created.
-
-An option whose value is undef is as not given. Options imply the flags that
-they need. What runs is one of
-
-=over 4
-
-=item code => $coderef
-
-A coderef, as clone's. The child is a copy of the caller, as L</THE CHILD>
-says. spawn returns when it is about to be called.
-
-=item exec => [$program, @arguments]
-
-A program, looked for in PATH as by C<exec>, in the child: below its new root.
-A file without an interpreter line is run by F</bin/sh>, as by execvp(3).
-spawn returns when the program runs; that it cannot be run is an error of
-spawn.
-
-=back
-
-How it is started:
-
-=over 4
-
-=item flags => $flags
-
-New namespaces: the flags NEW* of L</FLAGS>. Also SYSVSEM, IO, PTRACE,
-UNTRACED, CLEAR_SIGHAND. All mounts of a new mount namespace are made private:
-what the child mounts nobody else sees, and the other way round.
-
-=item exit_signal => $signal
-
-The signal that the caller gets when the child ends, by number or name; 0 is
-none. SIGCHLD if not given. For code only: exec makes it SIGCHLD again.
-
-=item stack_size => $bytes
-
-As clone's C<$stacksize>.
-
-=item cgroup => $handle, set_tid => [$tid, ...]
-
-As for L</clone3>.
-
-=item parent_death => $signal
-
-The child gets this signal when its parent ends, or the thread of it that
-called spawn. If the parent ends before that could be arranged the child ends
-too, without running anything. With NEWPID it should be C<'KILL'>, since
-process 1 ignores others by default. A program that gains privileges by exec
-loses it; see prctl(2), PR_SET_PDEATHSIG.
-
-=back
-
-Who it is, in a new user namespace (NEWUSER, see user_namespaces(7)):
-
-=over 4
-
-=item uid_map => $map, gid_map => $map
-
-Which users and groups there are in the namespace, and who they are outside.
-C<'root'> makes the caller root, C<'self'> leaves its id as it is; an array of
-rows says all of it:
-
-    uid_map => [[0, $>, 1], [1, 100_000, 65_536]]
-
-Each row is C<[inside, outside, count]>: that many ids, from C<inside> on, are
-those from C<outside> on. If the caller's own id is not among them, but 0
-is, the child becomes 0, with no other groups.
-
-The child waits until its maps stand. Everybody may map the own id alone; then
-setgroups(2) is denied in the namespace first, since the kernel wants that.
-With CAP_SETUID (for groups CAP_SETGID) the parent writes the maps, for which
-F</proc> has to be that of its own PID namespace, and
-setgroups(2) stays. Other rows are written by newuidmap(1) and newgidmap(1),
-which let users have the ranges in F</etc/subuid> and F</etc/subgid>.
-
-=back
-
-What it finds there:
-
-=over 4
-
-=item time_offsets => { monotonic => $seconds, boottime => $seconds }
-
-A new time namespace (NEWTIME) whose clocks differ from those of the caller's
-by so much; fractions and negative numbers are welcome. See
-time_namespaces(7). Linux 5.6.
-
-=item hostname => $name
-
-In a new UTS namespace (NEWUTS). At most 64 bytes.
-
-=item loopback => 1
-
-In a new network namespace (NEWNET): the interface lo is up, with 127.0.0.1.
-
-=item root => $directory
-
-In a new mount namespace (NEWNS): this directory is the root, by
-pivot_root(2), and the old one is gone. It is also the working directory.
-
-=item mount_proc => 1
-
-In a new mount and a new PID namespace (NEWNS, NEWPID): F</proc> shows the
-processes of that. With C<root> there has to be a directory F</proc> below it.
-
-=back
-
-For a program only:
-
-=over 4
-
-=item cwd => $directory
-
-Its working directory, below the new root.
-
-=item env => { NAME => $value, ... }
-
-All of its environment, in the place of the caller's. Its PATH is the one in
-which the program is looked for.
-
-=item stdin => $handle, stdout => $handle, stderr => $handle
-
-L<Handles or descriptors|/Handles and descriptors>, in the place of the
-caller's 0, 1 and 2. Buffered output of the caller is written first.
-
-=back
-
-A program starts with the caller's signal mask and without signal handlers.
-
-=head3 How fast it is
-
-A program shares its parent's memory until it runs, as with VM|VFORK: it takes
-the same time whatever the size of the caller. It is a copy, as by fork(2),
-where it needs memory of its own, or its parent meanwhile:
-
-=over 4
-
-=item *
-
-with maps that the parent or newuidmap(1) writes: rows, or a caller with
-CAP_SETUID or CAP_SETGID
-
-=item *
-
-with C<time_offsets> or NEWTIME, or after C<unshare> with NEWTIME
-
-=item *
-
-with C<parent_death> in another PID namespace
-
-=item *
-
-with C<cgroup>, C<set_tid> or CLEAR_SIGHAND on other architectures than x86-64
-and aarch64
-
-=back
-
-=head3 spawn's errors
-
-C<$Linux::Clone::error> is C<Linux::Clone::spawn: STEP: REASON>, where STEP is
-the option that could not be done, with its value if that is a name, or
-C<clone>; REASON is C<$!> in words; and a hint may follow in parentheses:
-
-    Linux::Clone::spawn: exec /no/such: No such file or directory
-    Linux::Clone::spawn: uid_map newuidmap: Operation not permitted
-        (newuidmap: uid range [0-10) -> [0-10) not allowed; does
-        /etc/subuid have a range for you?)
-    Linux::Clone::spawn: clone: No space left on device (the sysctl
-        user.max_user_namespaces is 0)
-
-(Here they are folded; the messages are of one line.) The errors of clone are
-those of L</Errors>. A handle without a descriptor is EBADF. Steps without an
-option are C<private mounts> (a caller in a chroot), C<the start> and C<pidfd>
-(no descriptors or no memory): then nothing has been started. ESRCH means that
-somebody killed the child before its code ran; one that is killed before it
-execs ends as any child that is killed. A child that failed has ended and has
-been waited for when spawn returns; the caller may yet get its exit signal.
-
-spawn calls clone3 only for C<cgroup>, C<set_tid>, CLEAR_SIGHAND and NEWTIME,
-so that all else works where a filter forbids it. There
-C<< time_offsets => {} >> does what NEWTIME does.
-
-Signal handlers of perl's run while spawn waits for a copy. If one dies the
-child is killed, and spawn dies of that.
 
 =head2 unshare
 
@@ -1894,8 +1711,8 @@ L<pidfd_open(2)>, L<pidfd_send_signal(2)>, L<waitid(2)>, L<setns(2)>,
 L<pivot_root(2)>, L<kcmp(2)>, L<ioctl_nsfs(2)>, L<netdevice(7)>,
 L<network_namespaces(7)>
 
-L<Linux::Clone::Child>, L<Linux::Clone::SharedMemory>,
-L<Linux::Clone::Cookbook>
+L<Linux::Clone::Spawn>, L<Linux::Clone::Child>,
+L<Linux::Clone::SharedMemory>, L<Linux::Clone::Cookbook>
 
 L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
 

@@ -184,7 +184,8 @@ Croaks if there is no such signal.
 
 =head1 SEE ALSO
 
-L<Linux::Clone>, L<pidfd_open(2)>
+L<Linux::Clone>, L<Linux::Clone::Spawn>, L<Linux::Clone::Cookbook>,
+L<pidfd_open(2)>
 
 =head1 AUTHORS
 
