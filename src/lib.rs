@@ -1,7 +1,7 @@
 //! clone(2) and unshare(2) for Perl: the library that `Linux::Clone` loads.
 //!
-//! Perl's side of it is lib/Linux/Clone.pm, which has the manual. This crate knows the system
-//! calls; what it says to perl goes through `perlxs`.
+//! Perl's side of it is lib/Linux/Clone.pm, where the manual starts. This crate knows the
+//! system calls; what it says to perl goes through `perlxs`.
 //!
 //! Above stand those who use what is below: calls, spawn, child, read, sys, flags and error.
 

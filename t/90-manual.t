@@ -166,7 +166,8 @@ sub setns_refusal {
 my %recipes = (
     'Linux::Clone: SYNOPSIS' => {
         flags  => CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
-        output => qr/\AI am process 1, my parent is 0\nexit status 77\n\z/,
+        spawn  => { flags => CLONE_NEWPID, uid_map => 'root', hostname => 'box', loopback => 1 },
+        output => qr/\Aprocess 1 of box\nexit status 0\nI am process 1, my parent is 0\nexit status 77\n\z/,
     },
     'Linux::Clone::Spawn: SYNOPSIS' => {
         spawn  => { uid_map => 'root', gid_map => 'root', hostname => 'box', loopback => 1 },

@@ -52,10 +52,21 @@ This is the manual of version 0.100.
 
     use strict;
     use warnings;
-    use Linux::Clone qw(clone unshare :flags);
+    use Linux::Clone qw(spawn clone unshare :flags);
     use POSIX qw(SIGCHLD);
 
-    # a child in namespaces of its own, as any user
+    # a program in namespaces of its own, as any user
+    my $child = spawn(
+        flags    => CLONE_NEWPID,
+        uid_map  => 'root',
+        hostname => 'box',
+        loopback => 1,
+        exec     => ['sh', '-c', 'echo process $$ of $(uname -n)'],
+    ) or die "$Linux::Clone::error\n";
+    $child->wait;
+    print "exit status ", $? >> 8, "\n";
+
+    # the system call itself, with a coderef for the child
     my $pid = clone sub {
         print "I am process $$, my parent is ", getppid, "\n";
         return 77;
@@ -68,21 +79,25 @@ This is the manual of version 0.100.
     # this process moves: afterwards it sees an unconfigured lo alone
     unshare CLONE_NEWUSER | CLONE_NEWNET and die "unshare: $!\n";
 
-    # the same without importing anything
+    # clone without importing anything
     $pid = Linux::Clone::clone(sub { 0 }, 0, Linux::Clone::FS | SIGCHLD);
     die "clone: $!\n" if $pid == -1;
     waitpid $pid, 0;
 
 =head1 DESCRIPTION
 
-This module gives Perl two system calls of Linux. clone(2) starts a process,
-as fork(2) does, but lets the caller choose what the child shares with its
-parent and which namespaces it gets for itself. unshare(2) makes that choice
-for a process that already runs. Together they are what containers are made
-of: see namespaces(7). With them come the system calls that go on from there:
-L</setns> joins a namespace, L</pivot_root> changes the root file system,
-L</configure_loopback> makes a new network usable, and L</kcmp> tells what two
-processes share. And L</spawn> does the whole job in one call.
+L</spawn> starts a program or a coderef in namespaces of its own, and does the
+whole job in one call: id maps, clocks, host name, loopback interface, root
+directory, F</proc>. For most uses it is the call to take.
+
+Below it this module gives Perl two system calls of Linux. clone(2) starts a
+process, as fork(2) does, but lets the caller choose what the child shares
+with its parent and which namespaces it gets for itself. unshare(2) makes that
+choice for a process that already runs. Together they are what containers are
+made of: see namespaces(7). With them come the system calls that go on from
+there: L</setns> joins a namespace, L</pivot_root> changes the root file
+system, L</configure_loopback> makes a new network usable, and L</kcmp> tells
+what two processes share.
 
 What differs from C is the child. It does not come back from the call, as it
 does from perl's C<fork>: it calls a coderef on a stack of its own and ends
@@ -94,14 +109,18 @@ its name in clone(2), can be imported. See L</FLAGS> and L</EXPORTS>.
 
 =head1 PAGES
 
-This page has the functions, the flags and the other constants, and what holds
-for every child. There are others:
+This page has the functions, the flags and the other constants, what holds for
+every child, and what the messages mean. There are four more:
 
 =over 4
 
 =item L<Linux::Clone::Spawn>
 
-All of spawn: its options, their order, its speed and its errors.
+All of spawn: its options, the order of its steps, its speed and its errors.
+
+=item L<Linux::Clone::Child>
+
+The object that spawn returns, and its methods.
 
 =item L<Linux::Clone::SharedMemory>
 
@@ -110,10 +129,6 @@ Children that run in their parent's memory: VM|VFORK.
 =item L<Linux::Clone::Cookbook>
 
 The recipes: each is a program that runs.
-
-=item L<Linux::Clone::Child>
-
-The object that spawn returns, and its methods.
 
 =back
 
