@@ -140,12 +140,15 @@ SKIP: {
 }
 { package Name; use overload '""' => sub { $_[0][0] } }
 
-for my $call ([ siocsifflags => sub { siocsifflags 'lo' } ], [ 'with flags' => sub { siocsifflags 'lo', IFF_UP } ],
-    [ configure_loopback => sub { configure_loopback } ])
-{
+for my $call ([ siocsifflags => sub { siocsifflags 'lo' } ], [ 'with flags' => sub { siocsifflags 'lo', IFF_UP } ]) {
     my ($what, $code) = @$call;
     is result(sub { POSIX::setuid(65534) if $> == 0; outcome($code) }), 'errno ' . EPERM, "$what without privilege: EPERM";
 }
+
+# as in 1.3: a script does not go on without a network
+like result(sub { POSIX::setuid(65534) if $> == 0; eval { configure_loopback; 1 } ? 'lives' : $! + 0 . " $@" }),
+    qr/^${\EPERM} Linux::Clone::configure_loopback: .+ \(it takes CAP_NET_ADMIN in the network namespace\) at \Q$0\E line \d+\.\n\z/,
+    'configure_loopback without privilege: it dies, with the reason and $!';
 
 # ---- names and flags ----
 

@@ -402,6 +402,7 @@ my %messages = (
     "Usage: $pivot_root(new_root, old_root)" => [ call_with(pivot_root => '/'), call_with(pivot_root => ('/') x 3) ],
     "Usage: $kcmp(pid1, pid2, type, idx1 = 0, idx2 = 0)" => [ call_with(kcmp => 1, 1), call_with(kcmp => (1) x 6) ],
     "Usage: $siocsifflags(ifname, flags = undef)" => [ call_with('siocsifflags'), call_with(siocsifflags => 'nosuch0', 1, 1) ],
+    'Linux::Clone::configure_loopback: %s' => [ sub { die result(sub { POSIX::setuid(65534) if $> == 0; eval { Linux::Clone::configure_loopback() }; $@ }) } ],
     'Usage: Linux::Clone::configure_loopback()' => [ call_with(configure_loopback => 1) ],
     "Usage: $ns_get(fh_or_fd)" => [ map { (call_with($_), call_with($_ => 0, 0)) } @ns_get ],
     "$clone: \$stacksize is negative: %d"     => [ clone_with($code, -1, SIGCHLD) ],

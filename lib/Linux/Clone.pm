@@ -529,7 +529,7 @@ owns the network namespace), or what the interface's driver says.
 
 =head2 configure_loopback
 
-    $retval = configure_loopback;
+    configure_loopback;
 
 Brings lo up, the loopback interface of the caller's network namespace, and
 sees to it that it has the address 127.0.0.1 with the mask 255.0.0.0. In a new
@@ -537,7 +537,8 @@ network namespace it is down, and nothing on the machine can be reached. Where
 the kernel has IPv6 lo gets ::1, too. Other addresses stay. It does no harm to
 call it again.
 
-It returns 0, or -1 with C<$!>, as L</siocsifflags>.
+It returns 0. Where the kernel refuses it dies, as that of version 1.3, with
+C<$!> set: no script goes on without a network.
 
 =head2 ns_get_userns
 
@@ -1567,6 +1568,11 @@ clone, too, with the key in the place of the variable.
 =item Usage: Linux::Clone::kcmp(pid1, pid2, type, idx1 = 0, idx2 = 0)
 
 =item Usage: Linux::Clone::siocsifflags(ifname, flags = undef)
+
+=item Linux::Clone::configure_loopback: %s
+
+What the kernel refused, with the reason where it is known: most of the time
+C<CAP_NET_ADMIN> is missing.
 
 =item Usage: Linux::Clone::configure_loopback()
 
