@@ -18,14 +18,9 @@ sub stack_of {
         use Linux::Clone;
         waitpid Linux::Clone::clone(sub { open my $maps, '<', '/proc/self/maps'; print <$maps>; 0 }, shift, 17), 0;
 PERL
-    my ($guard, @stacks);
-    for (split /\n/, $maps) {
-        my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/ or return $maps;
-        my $bytes = hex($to) - hex($from);
-        push @stacks, "$bytes $access below $guard->[1] $guard->[2]" if $guard && $guard->[0] eq $from && $guard->[2] eq '---p' && $access =~ /^rw/;
-        $guard = [ $to, $bytes, $access ];
-    }
-    return join ', ', @stacks;
+    my @lines = split /\n/, $maps;
+    return $maps if grep { !/^\w+-\w+ \S+/ } @lines;
+    return join ', ', map { "$_->{size} $_->{access} below $_->{guard} ---p" } ProcessTest::guarded(@lines);
 }
 for ([ 0, 4 << 20 ], [ undef, 4 << 20 ], [ 1, 256 << 10 ], [ 256 << 10, 256 << 10 ], [ 1 << 20, 1 << 20 ],
     [ (1 << 20) + 1, (1 << 20) + $page ], [ 64 << 20, 64 << 20 ])

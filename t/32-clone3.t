@@ -64,9 +64,8 @@ for my $flags (0, $shared) {
 
 is run3(sub { join('', mappings()) =~ /x/ ? 5 : 6 }, stack_size => 1 << 20), 'exit 5', 'a stack size';
 is result3(sub {
-    my ($guard, $stack);
-    for (mappings()) { my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/; no warnings 'portable'; $stack = hex($to) - hex($from) if $access eq 'rw-p' && $guard && $guard eq $from; $guard = $access eq '---p' ? $to : undef; $stack //= 0; last if $stack == 3 << 20 }
-    $stack;
+    my ($stack) = grep { $_->{access} eq 'rw-p' && $_->{size} == 3 << 20 } ProcessTest::guarded(mappings());
+    return $stack ? $stack->{size} : 'none';
 }, stack_size => 3 << 20), 3 << 20, 'of which the child has just that, above a guard';
 sub result3 {
     my ($code, %args) = @_;

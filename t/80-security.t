@@ -68,11 +68,8 @@ SKIP: {
     skip "the kernel does not randomize: randomize_va_space is $randomized", 1 if $randomized == 0 || hex($persona) & 0x40000;
     my $program = <<'PERL';
         use Linux::Clone;
-        my $find = sub { my ($guard) = 0; for (split /\n/, do { local (@ARGV, $/) = '/proc/self/maps'; <> }) {
-            my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
-            print "$from\n" if $guard eq $from && $access eq 'rw-p' && hex($to) - hex($from) == 3 << 20;
-            $guard = $access eq '---p' ? $to : 0;
-        } 0 };
+        use ProcessTest qw(guarded mappings);
+        my $find = sub { printf "%x\n", $_->{start} for grep { $_->{access} eq 'rw-p' && $_->{size} == 3 << 20 } guarded(mappings()); 0 };
         waitpid Linux::Clone::clone($find, 3 << 20, 17), 0;
 PERL
     my %seen;
@@ -86,7 +83,7 @@ PERL
 SKIP: {
     skip 'the numbers of mmap(2), read(2) and write(2) are not known here', 7 if !defined nr('mmap');
     my $program = <<'PERL';
-        use strict; use warnings; no warnings qw(portable recursion);
+        use strict; use warnings; no warnings qw(recursion);
         use Cwd ();
         use CloneTest;
         use File::Glob ();
@@ -102,16 +99,12 @@ SKIP: {
 
         # this process keeps that stack for its next child
         status(sub { 0 });
-        my ($below, $guard);
-        for (mappings()) {
-            my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
-            $below = $guard->[0] if $guard && $guard->[1] eq $from && hex($to) - hex($from) == 4 << 20;
-            $guard = $access eq '---p' ? [ $from, $to ] : undef;
-        }
+        my $stack = (reverse grep { $_->{size} == 4 << 20 } ProcessTest::guarded(mappings()))[0];
+        my $below = $stack->{start} - $stack->{guard};
         my $size = 64 << 10;
         # PROT_READ|PROT_WRITE, MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED_NOREPLACE
-        my $neighbour = syscall(nr('mmap'), hex($below) - $size, $size, 3, 1 | 0x20 | 0x100000, -1, 0);
-        if ($neighbour != hex($below) - $size) { print "mmap: errno ", $! + 0, " ($!)\n"; exit }
+        my $neighbour = syscall(nr('mmap'), $below - $size, $size, 3, 1 | 0x20 | 0x100000, -1, 0);
+        if ($neighbour != $below - $size) { print "mmap: errno ", $! + 0, " ($!)\n"; exit }
         my $pattern = "\xa5" x $size;
         my $fill = sub {
             open my $file, '+>', undef or die "a file: $!";

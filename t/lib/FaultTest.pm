@@ -10,6 +10,7 @@ use CloneTest qw(nr);
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
+use ProcessTest qw(guarded);
 
 our @EXPORT = qw(%starts @starts start state apart rlimit seccomp unprivileged);
 
@@ -76,8 +77,8 @@ sub state {
     my $own = fileno $dir;
     my @fds = sort { $a <=> $b } grep { /^\d/ && $_ != $own } readdir $dir;
     closedir $dir;
-    # a page without access below a stack; AddressSanitizer has such mappings, too
-    my $stacks = () = $ENV{UNDER_SANITIZER} ? () : text('/proc/self/maps') =~ /^\w+-(\w+) ---p .*\n\1-\w+ rw-p /mg;
+    # whatever guard they have; AddressSanitizer has such mappings, too
+    my $stacks = $ENV{UNDER_SANITIZER} ? 0 : grep { $_->{access} eq 'rw-p' } guarded(split /\n/, text('/proc/self/maps'));
     my ($mask) = text('/proc/self/status') =~ /^SigBlk:\s+(\w+)/m;
     # not in every kernel
     my $children = text("/proc/self/task/$$/children");

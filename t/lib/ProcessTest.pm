@@ -9,7 +9,7 @@ no warnings 'portable';    # addresses have more than 32 bits
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(ended ends slurp mappings stacks descriptors children);
+our @EXPORT_OK = qw(ended ends slurp mappings guarded stacks descriptors children);
 
 # How the last child ended, by $?: "exit N" or "signal N".
 sub ended {
@@ -45,16 +45,24 @@ sub mappings {
     return split /\n/, slurp('/proc/self/maps');
 }
 
-# The number of stacks that are mapped: a guard of 1 MiB without access below one with read and write.
+# Among lines of /proc/PID/maps, what looks like a stack: a mapping with read and write right above
+# one without access, its guard. Of each its address, its size, its access, and the guard's size.
+sub guarded {
+    my (@lines) = @_;
+    my (@found, $guard);
+    for (@lines) {
+        my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
+        my ($start, $size) = (hex $from, hex($to) - hex $from);
+        push @found, { start => $start, size => $size, access => $access, guard => $guard->{size} } if $guard && $guard->{end} == $start && $access =~ /^rw/;
+        $guard = $access eq '---p' ? { end => $start + $size, size => $size } : undef;
+    }
+    return @found;
+}
+
+# The number of our stacks that are mapped: with read and write, above a guard of 1 MiB.
 sub stacks {
     return 0 if $ENV{UNDER_SANITIZER};    # which has mappings of its own that look the same
-    my ($n, $guard) = (0);
-    for (mappings()) {
-        my ($from, $to, $access) = /^(\w+)-(\w+) (\S+)/;
-        $n++ if defined $guard && $guard eq $from && $access eq 'rw-p';
-        $guard = $access eq '---p' && hex($to) - hex($from) == 1 << 20 ? $to : undef;
-    }
-    return $n;
+    return scalar grep { $_->{access} eq 'rw-p' && $_->{guard} == 1 << 20 } guarded(mappings());
 }
 
 # The number of this process's children, zombies too.
