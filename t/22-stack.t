@@ -42,8 +42,8 @@ unlike result(sub {
 
 # It costs no memory until it is used.
 {
-    my ($rss) = result(sub { slurp('/proc/self/status') =~ /^VmRSS:\s+(\d+) kB/m; $1 }, 0, 1 << 30);
-    my ($own) = slurp('/proc/self/status') =~ /^VmRSS:\s+(\d+) kB/m;
+    my $rss = result(sub { status_field('VmRSS') }, 0, 1 << 30);
+    my $own = status_field('VmRSS');
     cmp_ok $rss, '<', $own + (64 << 10), 'a stack of 1 GB is not filled';
 }
 

@@ -7,26 +7,23 @@ use Test::More;
 use CloneTest;
 use POSIX qw(SIGCHLD SIGUSR1 SIGUSR2 SIGTERM SIG_BLOCK SIG_SETMASK);
 
-# A kernel mask of /proc/self/status (SigBlk, SigPnd, ...).
-sub mask { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\w+)/m ? $1 : undef }
-
 # ---- the child starts with the parent's mask and handlers ----
 
-is result(sub { mask('SigBlk') }), mask('SigBlk'), 'an empty mask is an empty mask';
+is result(sub { status_field('SigBlk') }), status_field('SigBlk'), 'an empty mask is an empty mask';
 {
     my $set = POSIX::SigSet->new(SIGUSR2, SIGTERM);
     my $old = POSIX::SigSet->new;
     POSIX::sigprocmask(SIG_BLOCK, $set, $old);
-    my $mask = mask('SigBlk');
-    is result(sub { mask('SigBlk') }), $mask, "the caller's mask is the child's";
-    is mask('SigBlk'), $mask, "and still the caller's";
+    my $mask = status_field('SigBlk');
+    is result(sub { status_field('SigBlk') }), $mask, "the caller's mask is the child's";
+    is status_field('SigBlk'), $mask, "and still the caller's";
     is Linux::Clone::clone(sub { 1 }, 0, SIGCHLD | Linux::Clone::SIGHAND), -1, 'a refused call';
-    is mask('SigBlk'), $mask, 'leaves it too';
+    is status_field('SigBlk'), $mask, 'leaves it too';
     eval { Linux::Clone::clone('nosuch', 0, SIGCHLD) };
-    is mask('SigBlk'), $mask, 'and a croak';
+    is status_field('SigBlk'), $mask, 'and a croak';
     kill USR2 => $$;
-    ok hex(mask('SigPnd')) + hex(mask('ShdPnd')), 'a blocked signal is pending in the parent';
-    is result(sub { hex(mask('SigPnd')) + hex(mask('ShdPnd')) }), 0, 'but not in the child';
+    ok hex(status_field('SigPnd')) + hex(status_field('ShdPnd')), 'a blocked signal is pending in the parent';
+    is result(sub { hex(status_field('SigPnd')) + hex(status_field('ShdPnd')) }), 0, 'but not in the child';
     local $SIG{USR2} = 'IGNORE';
     POSIX::sigprocmask(SIG_SETMASK, $old);
 }
@@ -73,15 +70,15 @@ is result(sub { mask('SigBlk') }), mask('SigBlk'), 'an empty mask is an empty ma
     my $pid = Linux::Clone::clone(sub { $ran eq 'parent' ? 12 : 13 }, 0, $flags);
     is $ran, 'parent', 'a handler that runs at once: in the parent, once';
     is CloneTest::reap($pid), 'exit 12', 'not in the child';
-    my $before = join ' ', stacks(), descriptors(), mask('SigBlk');
+    my $before = join ' ', stacks(), descriptors(), status_field('SigBlk');
     $handle->(sub { die "now\n" });
     for my $call (sub { Linux::Clone::clone(sub { 14 }, 0, $flags) }, sub { Linux::Clone::clone('nosuch', $flags, 0) }, sub { Linux::Clone::unshare($flags) }) {
         $ran = '';
         like eval { $call->(); 1 } // $@, qr/^now$|must be a CODE reference/, 'one that dies ends the call by what it says';
         is wait, -1, 'there is no child';
     }
-    is join(' ', stacks(), descriptors(), mask('SigBlk')), $before, 'nothing is left, and no signal stays blocked';
-    is result(sub { $SIG{USR1} = 'DEFAULT'; tie my $shell, 'Shell'; Linux::Clone::unshare($shell); $Shell::mask }), mask('SigBlk') . "\n",
+    is join(' ', stacks(), descriptors(), status_field('SigBlk')), $before, 'nothing is left, and no signal stays blocked';
+    is result(sub { $SIG{USR1} = 'DEFAULT'; tie my $shell, 'Shell'; Linux::Clone::unshare($shell); $Shell::mask }), status_field('SigBlk') . "\n",
         'a program that an argument runs has the caller\'s mask';
     package Shell { our $mask; sub TIESCALAR { bless [] } sub FETCH { ($mask) = `grep SigBlk: /proc/self/status` =~ /(\w+\n)/; 0 } }
     POSIX::sigaction(SIGUSR1, POSIX::SigAction->new('DEFAULT'));

@@ -13,7 +13,6 @@ no warnings 'exec';
 my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
 my $parent = $$;
 sub shared { my ($code, $flags) = @_; return status($code, $shared | ($flags // 0)) }
-sub mask { my ($name) = @_; return slurp('/proc/self/status') =~ /^$name:\s+(\w+)/m ? $1 : undef }
 
 # ---- handlers ----
 
@@ -135,33 +134,33 @@ for my $unsafe (0, 1) {
 # ---- the mask ----
 
 {
-    my $before = mask('SigBlk');
+    my $before = status_field('SigBlk');
     my $inside;
-    shared(sub { $inside = mask('SigBlk'); 0 });
+    shared(sub { $inside = status_field('SigBlk'); 0 });
     is $inside, $before, "the child's mask is the caller's";
-    is mask('SigBlk'), $before, 'and stays';
+    is status_field('SigBlk'), $before, 'and stays';
     my $old = POSIX::SigSet->new;
     POSIX::sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGUSR2, SIGTERM), $old);
-    my $mask = mask('SigBlk');
-    shared(sub { $inside = mask('SigBlk'); 0 });
+    my $mask = status_field('SigBlk');
+    shared(sub { $inside = status_field('SigBlk'); 0 });
     is $inside, $mask, 'with blocked signals, too';
-    is result(sub { my $out; shared(sub { $out = mask('SigBlk'); exec 'true' }); $out }), $mask, 'in a child of a child';
+    is result(sub { my $out; shared(sub { $out = status_field('SigBlk'); exec 'true' }); $out }), $mask, 'in a child of a child';
     POSIX::sigprocmask(SIG_SETMASK, $old);
     my $handlers = 0;
     local $SIG{USR1} = sub { $handlers++ };
     my $thread = Linux::Clone::SIGHAND;
-    is shared(sub { $inside = mask('SigBlk'); kill USR1 => $$; 3 }, $thread), 'exit 3', 'with SIGHAND';
+    is shared(sub { $inside = status_field('SigBlk'); kill USR1 => $$; 3 }, $thread), 'exit 3', 'with SIGHAND';
     # all but SIGKILL and SIGSTOP; the C library keeps 32 and 33 for itself
     is hex(substr $inside, -8) & 0x7fffffff, 0x7ffbfeff, 'all signals stay blocked';
     is $handlers, 0, 'no handler runs in the child';
     kill USR1 => $$;
     is $handlers, 1, "and the parent's is still there";
     # what the child does to the table they share must not stay in the parent, whose %SIG stays
-    my @table = map { mask($_) } qw(SigIgn SigCgt);
+    my @table = map { status_field($_) } qw(SigIgn SigCgt);
     is shared(sub { exec 'true' }, $thread), 'exit 0', 'an exec, which gives up what perl ignores';
-    is join(' ', map { mask($_) } qw(SigIgn SigCgt)), "@table", 'changes nothing in the parent';
+    is join(' ', map { status_field($_) } qw(SigIgn SigCgt)), "@table", 'changes nothing in the parent';
     is shared(sub { @SIG{qw(USR1 WINCH TERM)} = ('DEFAULT', 'IGNORE', sub { }); 4 }, $thread), 'exit 4', 'nor do handlers that it sets';
-    is join(' ', map { mask($_) } qw(SigIgn SigCgt)), "@table", 'those of the parent are as before';
+    is join(' ', map { status_field($_) } qw(SigIgn SigCgt)), "@table", 'those of the parent are as before';
     kill USR1 => $$;
     is $handlers, 2, 'and run';
 }

@@ -106,9 +106,8 @@ SKIP: {
     my $pid = Linux::Clone::clone(sub { sleep 20 }, 0, SIGCHLD | Linux::Clone::PIDFD, $pidfd);
     skip "the kernel refuses PIDFD: errno @{[ $! + 0 ]} ($!)", 6 if $pid == -1;
     like readlink("/proc/self/fd/$pidfd"), qr/pidfd/, 'PIDFD: $ptid gets a pidfd';
-    like slurp("/proc/self/fdinfo/$pidfd"), qr/^Pid:\s+$pid$/m, "the child's";
-    my ($flags) = slurp("/proc/self/fdinfo/$pidfd") =~ /^flags:\s+(\d+)/m;
-    ok oct($flags) & 02000000, 'close-on-exec';
+    is fd_field($pidfd, 'Pid'), $pid, "the child's";
+    ok closes_on_exec($pidfd), 'close-on-exec';
     my $bits = '';
     vec($bits, $pidfd, 1) = 1;
     is select(my $ready = $bits, undef, undef, 0), 0, 'it is not readable while the child lives';

@@ -46,8 +46,7 @@ for my $flags (0, $shared) {
     my ($fd, $ptid, $ctid);
     is run3(sub { $ctid == $$ ? 3 : 4 }, flags => $flags, pidfd => \$fd, parent_tid => \$ptid, child_tid => \$ctid), 'exit 3', 'pidfd, parent_tid, child_tid';
     like readlink("/proc/self/fd/$fd"), qr/pidfd/, 'a pidfd, beside the thread id';
-    my ($fd_flags) = slurp("/proc/self/fdinfo/$fd") =~ /^flags:\s+(\d+)/m;
-    ok oct($fd_flags) & 02000000, 'close-on-exec';
+    ok closes_on_exec($fd), 'close-on-exec';
     POSIX::close($fd);
     cmp_ok $ptid, '>', 1, 'the thread id';
     $ctid = 1 << 40;
@@ -82,8 +81,8 @@ is run3(sub { 1 }, stack_size => 1 << 60), 'errno ' . POSIX::ENOMEM(), 'too larg
 
 {
     local $SIG{USR2} = sub { };
-    like result3(sub { slurp('/proc/self/status') =~ /^SigCgt:\s+(\w+)/m; $1 }, flags => Linux::Clone::CLEAR_SIGHAND), qr/^0+$/, 'CLEAR_SIGHAND: no handler is left';
-    unlike result3(sub { slurp('/proc/self/status') =~ /^SigCgt:\s+(\w+)/m; $1 }, flags => 0), qr/^0+$/, 'without it there is one';
+    like result3(sub { status_field('SigCgt') }, flags => Linux::Clone::CLEAR_SIGHAND), qr/^0+$/, 'CLEAR_SIGHAND: no handler is left';
+    unlike result3(sub { status_field('SigCgt') }, flags => 0), qr/^0+$/, 'without it there is one';
     is run3(sub { 1 }, flags => Linux::Clone::CLEAR_SIGHAND | Linux::Clone::SIGHAND | $shared), 'errno ' . EINVAL, 'not with SIGHAND';
 }
 SKIP: {

@@ -5,7 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest qw(slurp perl_output nr);
+use CloneTest qw(slurp status_field perl_output nr);
 use FaultTest;
 use File::Temp ();
 use POSIX qw(:errno_h :sys_wait_h SIGCHLD);
@@ -271,7 +271,7 @@ under('the limit of user namespaces', \&no_user_namespaces,
 
 # ---- no memory ----
 
-sub size { return 1024 * (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+) kB/m)[0] }
+sub size { return 1024 * status_field('VmSize') }
 my $limitless = $ENV{UNDER_SANITIZER} && 'AddressSanitizer has terabytes of address space';
 SKIP: {
     skip $limitless, 1 if $limitless;

@@ -5,7 +5,7 @@ no warnings 'portable';    # addresses have more than 32 bits
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest qw(status result slurp mappings children descriptors namespace_flags needs perl_output nr);
+use CloneTest qw(status result slurp closes_on_exec mappings children descriptors namespace_flags needs perl_output nr);
 use Config;
 use File::Copy ();
 use File::Temp qw(tempdir);
@@ -244,7 +244,6 @@ sub open_now {
     closedir $dir;
     return map { my $name = readlink "/proc/self/fd/$_"; defined $name ? ($_ => $name) : () } @fds;
 }
-sub closes_on_exec { return slurp("/proc/self/fdinfo/$_[0]") =~ /^flags:\s+\d*[2367]\d{6}$/m }
 
 # When it is read a signal is sent that this process does not get before it waits in spawn.
 package Pending {

@@ -9,10 +9,10 @@ use Config;
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
-use ProcessTest qw(ended slurp mappings stacks descriptors children);
+use ProcessTest qw(ended slurp status_field fd_field closes_on_exec mappings stacks descriptors children);
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp mappings stacks descriptors children write_maps waitid_refusal growth arm nr);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp status_field fd_field closes_on_exec mappings stacks descriptors children write_maps waitid_refusal growth arm nr);
 
 # Under memcheck or a sanitizer: so many times are limits longer, and repetitions fewer.
 our $slow = $ENV{TEST_SLOW} || 1;
@@ -153,10 +153,7 @@ sub growth {
     my ($n, $code) = @_;
     $n = POSIX::ceil($n / $slow);
     # without this process's own stack, which grows to what the deepest signal handler needed
-    my $size = sub {
-        my %kb = slurp('/proc/self/status') =~ /^(VmSize|VmStk):\s+(\d+) kB/mg;
-        return $kb{VmSize} - $kb{VmStk};
-    };
+    my $size = sub { return status_field('VmSize') - status_field('VmStk') };
     my $measure = sub { return ($size->(), scalar(mappings()), descriptors(), children()) };
     $measure->(), $code->() for 1 .. 20;
     my @before = $measure->();

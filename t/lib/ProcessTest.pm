@@ -9,7 +9,7 @@ no warnings 'portable';    # addresses have more than 32 bits
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(ended ends slurp mappings guarded stacks descriptors children);
+our @EXPORT_OK = qw(ended ends slurp status_field fd_field closes_on_exec mappings guarded stacks descriptors children);
 
 # How the last child ended, by $?: "exit N" or "signal N".
 sub ended {
@@ -39,6 +39,20 @@ sub slurp {
     local $/;
     return <$fh>;
 }
+
+# A field of a file in /proc, or undef if it has no such field.
+sub field {
+    my ($file, $name) = @_;
+    return slurp($file) =~ /^$name:\s+(\w+)/m ? $1 : undef;
+}
+
+# A field of /proc/self/status: a mask (SigBlk, SigPnd, ...), a size in kB (VmSize, ...).
+sub status_field { my ($name) = @_; return field('/proc/self/status', $name) }
+
+# What the kernel says of a descriptor: its flags, the Pid of a pidfd.
+sub fd_field { my ($fd, $name) = @_; return field("/proc/self/fdinfo/$fd", $name) }
+
+sub closes_on_exec { my ($fd) = @_; return oct(fd_field($fd, 'flags')) & 02000000 ? 1 : 0 }
 
 # The lines of /proc/self/maps.
 sub mappings {

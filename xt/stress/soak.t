@@ -10,7 +10,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../../t/lib", "$FindBin::Bin/../../perlxs-rs/tests/lib";
 use Test::More;
-use CloneTest qw(status mappings descriptors children slurp namespace_flags);
+use CloneTest qw(status mappings descriptors children status_field namespace_flags);
 use Linux::Clone qw(:flags :kcmp :wait clone3 kcmp pidfd_open pidfd_send_signal setns spawn unshare waitid);
 use List::Util qw(min sum);
 use PerlXS::Test ();
@@ -122,9 +122,8 @@ my %kinds = (
 my @figures = qw(VmSize VmRSS mappings descriptors children SVs);
 
 sub measure {
-    my %kb = slurp('/proc/self/status') =~ /^(VmSize|VmRSS|VmStk):\s+(\d+) kB/mg;
     # without this process's own stack, which grows to what the deepest signal handler needed
-    return ($kb{VmSize} - $kb{VmStk}, $kb{VmRSS}, scalar(mappings()), descriptors(), children(), PerlXS::Test::sv_count());
+    return (status_field('VmSize') - status_field('VmStk'), status_field('VmRSS'), scalar(mappings()), descriptors(), children(), PerlXS::Test::sv_count());
 }
 
 # times(2) counts hundredths of a second, of which a thousand of the fastest takes four

@@ -55,7 +55,7 @@ use Fcntl ();
 use Linux::Clone qw(:flags clone3 spawn pidfd_open);
 use List::Util qw(min);
 use POSIX qw(SIGCHLD);
-use ProcessTest qw(ended slurp mappings descriptors);
+use ProcessTest qw(ended status_field mappings descriptors);
 use Time::HiRes qw(sleep time);
 no warnings qw(threads exec);
 
@@ -215,7 +215,7 @@ sub hire {
 }
 
 # kB
-sub size { return (slurp('/proc/self/status') =~ /^VmSize:\s+(\d+)/m)[0] }
+sub size { return status_field('VmSize') }
 # this one, too
 sub tasks { return scalar(() = glob '/proc/self/task/*') }
 sub joined { $_->join for threads->list(threads::joinable); return }

@@ -22,7 +22,7 @@ use warnings;
 
 use Config ();
 use Exporter 'import';
-use ProcessTest qw(slurp);
+use ProcessTest qw(slurp status_field);
 
 our @EXPORT = qw(%NUMBER %G $OUT new_model child_of deliver rules ends_by flush_buffer unshared log_objects
     expected real differences %ns_link @out_text @log_text @err_text complain namespaces);
@@ -71,8 +71,7 @@ sub new_model {
         $model{owner}{$kind} = 'first user';
         $ns_link{"first $kind"} = $real->{"ns $kind"};
     }
-    my ($caps) = slurp('/proc/self/status') =~ /^CapEff:\s*(\S+)/m;
-    $model{caps} = hex(substr $caps, -6) >> 21 & 1;    # CAP_SYS_ADMIN
+    $model{caps} = hex(substr status_field('CapEff'), -6) >> 21 & 1;    # CAP_SYS_ADMIN
     return \%model;
 }
 
