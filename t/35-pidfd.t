@@ -108,7 +108,7 @@ SKIP: {
     POSIX::close($fd);
 }
 {
-    kill KILL => children_of_mine();
+    kill KILL => ProcessTest::child_ids();
     1 while waitpid(-1, 0) > 0;
 }
 SKIP: {
@@ -131,9 +131,6 @@ SKIP: {
     POSIX::close($fd);
 }
 
-sub children_of_mine {
-    return grep { (eval { slurp("/proc/$_/stat") } // '') =~ /^\d+ \(.*\) \S $$ /s } map { m{/(\d+)$} } glob '/proc/[0-9]*';
-}
 
 # ---- waitid ----
 

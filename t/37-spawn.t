@@ -828,15 +828,14 @@ sub dying_handler {
         my $hunter = fork // die "fork: $!";
         if (!$hunter) {
             alarm 10;
-            my %known = ($$ => 1, map { m{(\d+)$} ? ($1 => 1) : () } glob '/proc/[0-9]*');
+            my %known = map { $_ => 1 } $$, ProcessTest::process_ids();
             while (1) {
-                opendir my $proc, '/proc' or die $!;
-                for my $pid (grep { /^\d+$/ && !$known{$_} } readdir $proc) {
-                    my $stat = eval { slurp("/proc/$pid/stat") } // next;
-                    next if $stat !~ /\) \S $parent / || !kill STOP => $pid;
+                for my $pid (grep { !$known{$_} } ProcessTest::process_ids()) {
+                    my (undef, $its) = ProcessTest::process_stat($pid) or next;
+                    next if $its != $parent || !kill STOP => $pid;
                     select undef, undef, undef, 0.02;
                     # one that was ready is gone by now
-                    next if (eval { slurp("/proc/$pid/stat") } // '') !~ /\) [Tt] /;
+                    next if ((ProcessTest::process_stat($pid))[0] // '') !~ /[Tt]/;
                     kill USR1 => $parent;
                     POSIX::_exit(0);
                 }
@@ -964,7 +963,7 @@ SKIP: {
 SKIP: {
     skip 'this perl has no ithreads', 7 if !$Config{useithreads};
     my ($out, $status) = perl_output(<<'PERL');
-        use threads; use Linux::Clone qw(spawn); $| = 1;
+        use threads; use Linux::Clone qw(spawn); use ProcessTest (); $| = 1;
         my $child = spawn(code => sub { sleep 60 })->kill_on_destroy('KILL');
         my $thread = threads->create(sub { ref $child eq 'Linux::Clone::Child' ? 'copied' : 'not copied' });
         print $thread->join, "\n";
@@ -990,7 +989,7 @@ SKIP: {
             $wrong;
         }) } 1 .. 4;
         print join(' ', map { $_->join } @threads), "\n";
-        opendir my $fds, '/proc/self/fd'; my @left = grep { (readlink("/proc/self/fd/$_") // '') =~ /pidfd|socket/ } readdir $fds;
+        my %open = ProcessTest::open_files(); my @left = grep { /pidfd|socket/ } values %open;
         print scalar(@left), " left, wait ", wait, "\n";
 PERL
     is $out, "not copied\nruns\n6 6 2\n0 0 0 0\n0 left, wait -1\n", 'threads';

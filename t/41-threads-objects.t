@@ -29,7 +29,7 @@ my $held = $ENV{UNDER_VALGRIND} && 'valgrind holds all threads while a child sha
 sub in_thread { my ($code) = @_; return threads->create({ context => 'list' }, $code)->join }
 
 # Whether a process is there and no zombie.
-sub lives { my ($pid) = @_; my $stat = eval { CloneTest::slurp("/proc/$pid/stat") } // ''; return $stat =~ /^\d+ \(.*\) [^ZX]/s ? 1 : 0 }
+sub lives { my ($pid) = @_; my ($state) = ProcessTest::process_stat($pid); return defined $state && $state !~ /[ZX]/ ? 1 : 0 }
 
 # Reaps a child that should end soon; "runs" if it does not.
 sub soon {

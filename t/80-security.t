@@ -11,6 +11,7 @@ use File::Copy ();
 use File::Temp qw(tempdir);
 use Linux::Clone qw(:flags clone clone3);
 use POSIX qw(ENOENT ENOTDIR SIGCHLD);
+use ProcessTest qw(open_files);
 use SpawnTest;
 
 my $shared = CLONE_VM | CLONE_VFORK;
@@ -237,13 +238,6 @@ my @list = ($^X, '-e', $list);
 my $inherited = do { open my $fh, '-|', @list or die "perl: $!"; <$fh> };
 like $inherited, qr/^0 1 2\b/, 'a program has 0, 1 and 2, and what the caller of this test has left open';
 
-# The descriptors of this process, but for the directory that it reads them from.
-sub open_now {
-    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
-    my @fds = grep { /^\d+$/ } readdir $dir;
-    closedir $dir;
-    return map { my $name = readlink "/proc/self/fd/$_"; defined $name ? ($_ => $name) : () } @fds;
-}
 
 # When it is read a signal is sent that this process does not get before it waits in spawn.
 package Pending {
@@ -259,10 +253,10 @@ package Pending {
 sub meanwhile {
     my ($code, @options) = @_;
     my @got;
-    my %before = open_now();
+    my %before = open_files();
     my $early = 0;
     local $SIG{USR1} = sub {
-        my %now = open_now();
+        my %now = open_files();
         # not yet: newer perls look for signals more often
         return kill USR1 => $$ if !grep({ !$before{$_} && $now{$_} =~ /^socket/ } keys %now) && $early++ < 100;
         push @got, eval { $code->() } // "died: $@";
@@ -275,11 +269,11 @@ sub meanwhile {
 my @copy = (@root, flags => CLONE_NEWPID, parent_death => 'KILL');
 SKIP: {
     needs(namespace_flags(CLONE_NEWPID), 5);
-    my %before = open_now();
+    my %before = open_files();
     for ([ 'code', code => sub { 7 } ], [ 'a program', exec => [ $^X, '-e', 'exit 7' ] ]) {
         my ($name, @work) = @$_;
         my ($end, $found) = meanwhile(sub {
-            my %now = open_now();
+            my %now = open_files();
             delete @now{ keys %before };
             return join ' ', map { $now{$_} =~ s/:.*//r . (closes_on_exec($_) ? '' : ' (inherited)') } sort { $now{$a} cmp $now{$b} } keys %now;
         }, @copy, @work);
@@ -287,7 +281,7 @@ SKIP: {
     }
     my ($end, $found) = meanwhile(sub { open my $fh, '-|', @list or die "perl: $!"; <$fh> }, @copy, code => sub { 7 });
     is "$end: $found", "exit 7: $inherited", 'another program that is started meanwhile has nothing of it';
-    is_deeply { open_now() }, \%before, 'nothing is left';
+    is_deeply { open_files() }, \%before, 'nothing is left';
     local $^F = 200;
     ($end, $found) = meanwhile(sub { open my $fh, '-|', @list or die "perl: $!"; <$fh> }, @copy, code => sub { 7 });
     # perl's own pipe, of which the child has the other end

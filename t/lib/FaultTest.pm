@@ -10,7 +10,7 @@ use CloneTest qw(nr);
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
-use ProcessTest qw(guarded);
+use ProcessTest qw(guarded open_files);
 
 our @EXPORT = qw(%starts @starts start state apart rlimit seccomp unprivileged);
 
@@ -73,10 +73,8 @@ sub text {
 
 # What a call must leave as it was: descriptors, stacks, children, the signal mask.
 sub state {
-    opendir my $dir, '/proc/self/fd' or return 'no /proc/self/fd: ' . ($! + 0);
-    my $own = fileno $dir;
-    my @fds = sort { $a <=> $b } grep { /^\d/ && $_ != $own } readdir $dir;
-    closedir $dir;
+    my %files = open_files();
+    my @fds = sort { $a <=> $b } keys %files;
     # whatever guard they have; AddressSanitizer has such mappings, too
     my $stacks = $ENV{UNDER_SANITIZER} ? 0 : grep { $_->{access} eq 'rw-p' } guarded(split /\n/, text('/proc/self/maps'));
     my ($mask) = text('/proc/self/status') =~ /^SigBlk:\s+(\w+)/m;

@@ -6,12 +6,13 @@ package KillTest;
 use strict;
 use warnings;
 
-use CloneTest qw(slurp nr);
+use CloneTest qw(nr);
 use Exporter 'import';
 use FaultTest qw(state);
 use File::Temp ();
 use Linux::Clone ();
 use POSIX ();
+use ProcessTest qw(process_stat);
 use Test::More;
 use Time::HiRes ();
 
@@ -274,7 +275,7 @@ sub kill_test {
             kill KILL => $parent;
             # until it is dead, a zombie for its own parent
             for (1 .. 1000) {
-                last if slurp("/proc/$parent/stat") =~ /\) [ZX]/;
+                last if (process_stat($parent))[0] =~ /[ZX]/;
                 Time::HiRes::sleep(0.0005);
             }
         },

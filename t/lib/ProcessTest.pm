@@ -9,7 +9,7 @@ no warnings 'portable';    # addresses have more than 32 bits
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(ended ends slurp status_field fd_field closes_on_exec mappings guarded stacks descriptors children);
+our @EXPORT_OK = qw(ended ends slurp status_field fd_field closes_on_exec mappings guarded stacks open_files descriptors process_ids process_stat child_ids children);
 
 # How the last child ended, by $?: "exit N" or "signal N".
 sub ended {
@@ -79,21 +79,38 @@ sub stacks {
     return scalar grep { $_->{access} eq 'rw-p' && $_->{guard} == 1 << 20 } guarded(mappings());
 }
 
-# The number of this process's children, zombies too.
-sub children {
-    my $n = 0;
-    opendir my $proc, '/proc' or die "/proc: $!";
-    for my $pid (grep { /^\d+$/ } readdir $proc) {
-        my $stat = eval { slurp("/proc/$pid/stat") } // next;
-        $n++ if $stat =~ /^\d+ \(.*\) \S (\d+)/s && $1 == $$;
-    }
-    return $n;
+# The ids of all processes.
+sub process_ids {
+    opendir my $dir, '/proc' or die "/proc: $!";
+    return grep { /^\d+$/ } readdir $dir;
+}
+
+# A process's state (a letter, Z for a zombie), parent, process group, session, and name; nothing if it is gone.
+sub process_stat {
+    my ($pid) = @_;
+    open my $fh, '<', "/proc/$pid/stat" or return;
+    # of several lines if its name is
+    my ($name, @rest) = do { local $/; <$fh> // '' } =~ /^\d+ \((.*)\) (\S) (\d+) (\d+) (\d+)/s or return;
+    return (@rest, $name);
+}
+
+# The ids of this process's children, zombies too.
+sub child_ids {
+    return grep { my (undef, $parent) = process_stat($_); defined $parent && $parent == $$ } process_ids();
+}
+
+# Their number.
+sub children { return scalar(() = child_ids()) }
+
+# What is open: the number of each descriptor => what it leads to. Without the one that reads them.
+sub open_files {
+    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
+    my @fds = grep { /^\d/ } readdir $dir;
+    closedir $dir;
+    return map { my $target = readlink "/proc/self/fd/$_"; defined $target ? ($_ => $target) : () } @fds;
 }
 
 # The number of open descriptors.
-sub descriptors {
-    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
-    return scalar(grep { /^\d/ } readdir $dir) - 1;
-}
+sub descriptors { return scalar(() = open_files()) / 2 }
 
 1;

@@ -30,6 +30,7 @@ if (@ARGV && $ARGV[0] eq '--program') {
 
 require File::Temp;
 require POSIX;
+require ProcessTest;
 require Time::HiRes;
 require Test::More;
 Test::More->import;
@@ -66,10 +67,8 @@ sub start {
 sub left {
     my ($session) = @_;
     my @left;
-    opendir my $dir, '/proc' or die "/proc: $!";
-    for my $pid (grep { /^\d+$/ } readdir $dir) {
-        open my $fh, '<', "/proc/$pid/stat" or next;
-        my ($name, $state, $its) = (<$fh> // '') =~ /^\d+ \((.*)\) (\S) \d+ \d+ (\d+)/ or next;
+    for my $pid (ProcessTest::process_ids()) {
+        my ($state, undef, undef, $its, $name) = ProcessTest::process_stat($pid) or next;
         push @left, "$pid $name $state" if $its == $session;
     }
     return @left;

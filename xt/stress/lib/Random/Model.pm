@@ -22,7 +22,7 @@ use warnings;
 
 use Config ();
 use Exporter 'import';
-use ProcessTest qw(slurp status_field);
+use ProcessTest qw(slurp status_field open_files);
 
 our @EXPORT = qw(%NUMBER %G $OUT new_model child_of deliver rules ends_by flush_buffer unshared log_objects
     expected real differences %ns_link @out_text @log_text @err_text complain namespaces);
@@ -223,14 +223,9 @@ sub real {
     $real{pending} = join ' ', sort { $a <=> $b } keys %pending;
     $real{cwd}   = readlink '/proc/self/cwd';
     $real{umask} = umask;
-    opendir my $dir, '/proc/self/fd' or die "/proc/self/fd: $!";
-    my @fds = grep { /^\d/ } readdir $dir;
-    closedir $dir;
-    for my $fd (@fds) {
-        my $target = readlink("/proc/self/fd/$fd") // next;
-        # the path of a file is another once its mount namespace is gone
-        $real{fds}{$fd} = $target =~ /pidfd/ ? 'pidfd' : $target =~ m{/zero$} ? 'zero' : $target;
-    }
+    $real{fds} = { open_files() };
+    # the path of a file is another once its mount namespace is gone
+    for (values %{ $real{fds} }) { $_ = /pidfd/ ? 'pidfd' : m{/zero$} ? 'zero' : $_ }
     $real{"ns $_"} = readlink "/proc/self/ns/$_" for namespaces();
     return \%real;
 }

@@ -12,7 +12,7 @@ use File::Temp ();
 use IO::Handle ();
 use Linux::Clone ();
 use POSIX ();
-use ProcessTest qw(slurp mappings stacks);
+use ProcessTest qw(slurp mappings stacks process_ids process_stat);
 use Random::Model;
 use Random::Plan;
 use Random::Prng;
@@ -151,12 +151,8 @@ sub verify {
 sub children {
     my %children;
     my $list = eval { slurp("/proc/self/task/$$/children") };
-    my @pids = defined $list ? split ' ', $list : do {
-        opendir my $dir, '/proc' or die "/proc: $!";
-        grep { /^\d+$/ } readdir $dir;
-    };
-    for my $pid (@pids) {
-        my ($state, $parent) = (eval { slurp("/proc/$pid/stat") } // '') =~ /^\d+ \(.*\) (\S) (\d+)/s;
+    for my $pid (defined $list ? split ' ', $list : process_ids()) {
+        my ($state, $parent) = process_stat($pid);
         $children{$pid} = $state eq 'Z' ? 'ended' : 'lives' if defined $state && $parent == $$;
     }
     return %children;
