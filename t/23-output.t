@@ -87,7 +87,7 @@ is printed('for my $n (1 .. 3) { waitpid Linux::Clone::clone(sub { print "$n "; 
 
 # Output that cannot be written is a failure, as at perl's own end.
 SKIP: {
-    open my $full, '>', '/dev/full' or skip "the kernel refuses /dev/full: errno @{[ $! + 0 ]} ($!)", 5;
+    open my $full, '>', '/dev/full' or skip kernel_refuses('/dev/full'), 5;
     my ($output) = perl_output(<<'PERL');
         use Linux::Clone; use POSIX ();
         open my $out, '>&', \*STDOUT or die $!;

@@ -463,7 +463,7 @@ PERL
 SKIP: {
     my $pidfd;
     my $child = Linux::Clone::clone(sub { exec 'sleep', 20 }, 0, $shared | Linux::Clone::PIDFD | SIGCHLD, $pidfd);
-    skip "the kernel refuses PIDFD: errno @{[ $! + 0 ]} ($!)", 1 if $child == -1;
+    skip kernel_refuses('PIDFD'), 1 if $child == -1;
     is fd_field($pidfd, 'Pid'), $child, 'PIDFD';
     kill KILL => $child;
     CloneTest::reap($child);

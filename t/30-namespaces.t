@@ -104,7 +104,7 @@ sub result_of_sibling {
 SKIP: {
     my $pidfd;
     my $pid = Linux::Clone::clone(sub { sleep 20 }, 0, SIGCHLD | Linux::Clone::PIDFD, $pidfd);
-    skip "the kernel refuses PIDFD: errno @{[ $! + 0 ]} ($!)", 6 if $pid == -1;
+    skip kernel_refuses('PIDFD'), 6 if $pid == -1;
     like readlink("/proc/self/fd/$pidfd"), qr/pidfd/, 'PIDFD: $ptid gets a pidfd';
     is fd_field($pidfd, 'Pid'), $pid, "the child's";
     ok closes_on_exec($pidfd), 'close-on-exec';

@@ -84,7 +84,7 @@ SKIP: {
     skip "no system call numbers for $Config{archname}", 11 if !defined $mmap;
     my ($page, $prot, $map_shared_anonymous) = (4096, 3, 0x21);
     my $address = syscall $mmap, 0, $page, $prot, $map_shared_anonymous, -1, 0;
-    skip "the kernel refuses mmap: errno @{[ $! + 0 ]} ($!)", 11 if $address == -1;
+    skip kernel_refuses('mmap'), 11 if $address == -1;
     my $word = sub { unpack 'l', unpack "P4", pack 'J', $address };
 
     for my $flags (0, $shared) {

@@ -13,7 +13,7 @@ is prototype('Linux::Clone::clone3'), '$$', 'the prototype';
 {
     my $pid = Linux::Clone::clone3(sub { 0 }, {});
     if ($pid == -1) {
-        plan skip_all => "the kernel refuses clone3: errno @{[ $! + 0 ]} ($!)" if $!{ENOSYS} || $!{EPERM};
+        plan skip_all => kernel_refuses('clone3') if $!{ENOSYS} || $!{EPERM};
         BAIL_OUT("clone3: $!");
     }
     is CloneTest::reap($pid), 'exit 0', 'all keys are optional; the exit signal is SIGCHLD';
@@ -88,7 +88,7 @@ is run3(sub { 1 }, stack_size => 1 << 60), 'errno ' . POSIX::ENOMEM(), 'too larg
 SKIP: {
     my $flags = namespace_flags(Linux::Clone::NEWTIME);
     my $pid = Linux::Clone::clone3(sub { 0 }, { flags => $flags });
-    skip "the kernel refuses NEWTIME: errno @{[ $! + 0 ]} ($!)", 1 if $pid == -1;
+    skip kernel_refuses('NEWTIME'), 1 if $pid == -1;
     waitpid $pid, 0;
     my $own = readlink '/proc/self/ns/time';
     my $new = result3(sub { readlink '/proc/self/ns/time' }, flags => $flags);
@@ -121,7 +121,7 @@ SKIP: {
     my ($root) = map { /^\S+ (\S+) cgroup2 / ? $1 : () } split /\n/, slurp('/proc/self/mounts');
     skip 'no cgroup2 file system is mounted', 3 if !$root;
     my $group = "$root/linux-clone-test-$$";
-    mkdir $group or skip "the kernel refuses a control group: errno @{[ $! + 0 ]} ($!)", 3;
+    mkdir $group or skip kernel_refuses('a control group'), 3;
     opendir my $dir, $group or die "$group: $!";
     my $fd = POSIX::open($group, POSIX::O_RDONLY()) // die "$group: $!";
     for my $cgroup ($fd, $dir) {

@@ -5,14 +5,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest;
+use CloneTest qw(:DEFAULT kernel_since);
 use POSIX qw(SIGCHLD EINVAL EPERM EBADF EEXIST ENOMEM);
 
-my ($major, $minor) = (POSIX::uname)[2] =~ /^(\d+)\.(\d+)/;
 my $root = $> == 0;
 my $shared = Linux::Clone::VM() | Linux::Clone::VFORK();
 sub bits { my $bits = 0; $bits |= Linux::Clone->can($_)->() for split /\|/, shift; return $bits }
-sub since { my ($x, $y) = split /\./, shift; return $major > $x || $major == $x && $minor >= $y }
 
 # What there is now.
 sub state_of { return join ' ', children(), descriptors(), stacks() }
@@ -48,7 +46,7 @@ Linux::Clone::clone(sub { 0 }, 0, SIGCHLD) > 0 and wait;    # so that a stack is
 for my $row (@clone, @clone_only) {
     my ($names, $errno, $text, $since) = @$row;
     SKIP: {
-        skip "$text: since Linux $since", 2 if $since && !since($since);
+        skip "$text: since Linux $since", 2 if $since && !kernel_since($since);
         skip "$text: not under valgrind", 2 if bits($names) & $CloneTest::beyond_valgrind;
         my $before = state_of();
         my $ptid;
@@ -61,7 +59,7 @@ for my $row (@clone, @clone3_only) {
     my ($names, $errno, $text, $since) = @$row;
     SKIP: {
         skip 'no clone3', 2 if !$has_clone3;
-        skip "$text: since Linux $since", 2 if $since && !since($since);
+        skip "$text: since Linux $since", 2 if $since && !kernel_since($since);
         my $before = state_of();
         my $pid = Linux::Clone::clone3(sub { 0 }, { flags => bits($names) });
         is $pid == -1 ? $! + 0 : "pid $pid", $errno, "clone3: $text";
@@ -85,7 +83,7 @@ SKIP: {
       )
     {
         my ($args, $errno, $text, $since) = @$row;
-        skip "$text: since Linux $since", 2 if $since && !since($since);
+        skip "$text: since Linux $since", 2 if $since && !kernel_since($since);
         open STDIN, '<', '/dev/null' or die $!;
         my $before = state_of();
         my $pid = Linux::Clone::clone3(sub { 0 }, $args);

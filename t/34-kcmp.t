@@ -59,7 +59,7 @@ is shared(CLONE_VM | CLONE_VFORK), 'FILES FS SIGHAND', 'with VM the memory';
 is shared(CLONE_VM | CLONE_VFORK | CLONE_SIGHAND), 'FILES FS', 'with SIGHAND the handlers';
 SKIP: {
     my $id = semget IPC_PRIVATE, 1, IPC_CREAT | S_IRUSR | S_IWUSR;
-    skip 'the kernel refuses semget: errno ' . ($! + 0), 2 if !defined $id;
+    skip kernel_refuses('semget'), 2 if !defined $id;
     my ($semaphore, $value, $undo) = (0, 1, 0x1000);    # SEM_UNDO
     semop $id, pack('s3', $semaphore, $value, $undo) or die "semop: $!";
     is shared(0), 'VM FILES FS SIGHAND SYSVSEM', 'a copy has semaphore adjustments of its own';
@@ -131,7 +131,7 @@ SKIP: {
     skip "this test does not know the system calls of $Config{archname}", 12 if !$epoll_create1;
     pipe my $read, my $write or die $!;
     my $epfd = syscall($epoll_create1, 02000000);
-    skip "the kernel refuses epoll_create1: errno @{[ $! + 0 ]}", 12 if $epfd == -1;
+    skip kernel_refuses('epoll_create1'), 12 if $epfd == -1;
     # struct epoll_event, packed on x86-64 only
     my $event = $Config{archname} =~ /^x86_64/ ? pack('L Q', 1, 0) : pack('L x4 Q', 1, 0);
     syscall($epoll_ctl, $epfd, 1, fileno $read, $event) == 0 or die "epoll_ctl: $!";

@@ -102,7 +102,7 @@ is errno_of(sub { pidfd_open($$, 1) }), EINVAL, 'pidfd_open with a flag that the
 SKIP: {
     my $pid = sleeper();
     my $fd = pidfd_open($pid, PIDFD_NONBLOCK);
-    skip "the kernel refuses PIDFD_NONBLOCK: errno @{[ $! + 0 ]}", 2 if $fd == -1;
+    skip kernel_refuses('PIDFD_NONBLOCK'), 2 if $fd == -1;
     is errno_of(sub { waitid(P_PIDFD, $fd, WEXITED) }), EAGAIN, 'PIDFD_NONBLOCK: EAGAIN';
     is_deeply [ waitid(P_PIDFD, $fd, WEXITED | WNOHANG) ], [ 0, 0, 0, 0 ], 'with WNOHANG: nothing';
     POSIX::close($fd);
@@ -113,7 +113,7 @@ SKIP: {
 }
 SKIP: {
     my $fd = pidfd_open($$, PIDFD_THREAD);
-    skip "the kernel refuses PIDFD_THREAD: errno @{[ $! + 0 ]}", 2 if $fd == -1;
+    skip kernel_refuses('PIDFD_THREAD'), 2 if $fd == -1;
     is pidfd_send_signal($fd, 0, PIDFD_SIGNAL_THREAD), 0, 'PIDFD_THREAD and PIDFD_SIGNAL_THREAD';
     is pidfd_send_signal($fd, 0, PIDFD_SIGNAL_THREAD_GROUP), 0, 'PIDFD_SIGNAL_THREAD_GROUP';
     POSIX::close($fd);
@@ -179,7 +179,7 @@ SKIP: {
 }
 SKIP: {
     my $pid = Linux::Clone::clone(sub { 9 }, 0, SIGCHLD | Linux::Clone::PIDFD, my $fd);
-    skip "the kernel refuses PIDFD: errno @{[ $! + 0 ]}", 1 if $pid == -1;
+    skip kernel_refuses('PIDFD'), 1 if $pid == -1;
     is_deeply [ waitid(P_PIDFD, $fd, WEXITED) ], [ $pid, $uid, CLD_EXITED, 9 ], "clone's own pidfd";
     POSIX::close($fd);
 }

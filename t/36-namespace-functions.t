@@ -4,7 +4,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest;
+use CloneTest qw(:DEFAULT kernel_since);
 use Linux::Clone qw(:flags :ns setns pivot_root pidfd_open ns_get_userns ns_get_parent ns_get_nstype ns_get_owner_uid);
 use Config;
 use Fcntl qw(F_GETFD FD_CLOEXEC);
@@ -22,13 +22,6 @@ sub dismiss { kill KILL => @_; waitpid $_, 0 for @_; return }
 
 sub handle { my ($file) = @_; open my $fh, '<', $file or die "$file: $!"; return $fh }
 sub names  { my ($pid, @files) = @_; return join ' ', map { readlink "/proc/$pid/ns/$_" or die "$_: $!" } @files }
-
-# The release of the kernel is at least this one.
-sub kernel {
-    my ($major, $minor) = @_;
-    my ($has_major, $has_minor) = (POSIX::uname)[2] =~ /^(\d+)\.(\d+)/;
-    return $has_major > $major || $has_major == $major && $has_minor >= $minor;
-}
 
 my $root = $> == 0;
 # who is not root gets its privileges in a user namespace, which is joined first
@@ -97,7 +90,7 @@ SKIP: {
 SKIP: {
     my $flags = $others | CLONE_NEWPID | $user;
     needs($flags, 6);
-    skip 'setns takes pidfds since Linux 5.8', 6 if !kernel(5, 8);
+    skip 'setns takes pidfds since Linux 5.8', 6 if !kernel_since('5.8');
     my $refusal = waitid_refusal();
     skip $refusal, 6 if $refusal;
     my $pid = keeper($flags);

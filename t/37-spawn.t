@@ -5,7 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Config;
 use Test::More;
-use CloneTest qw(slurp status_field fd_field mappings stacks descriptors children namespace_flags needs perl_output arm);
+use CloneTest qw(kernel_refuses kernel_since slurp status_field fd_field mappings stacks descriptors children namespace_flags needs perl_output arm);
 use Fcntl qw(F_GETFD F_SETFD FD_CLOEXEC);
 use File::Temp ();
 use IO::Handle ();
@@ -478,7 +478,7 @@ SKIP: {
     # process ids are the same in two PID namespaces
     my ($name) = "linux-clone-spawn-$dir" =~ s{/.*/}{}r;
     my $group = "$root/$name";
-    mkdir $group or skip "the kernel refuses a control group: errno @{[ $! + 0 ]} ($!)", 3;
+    mkdir $group or skip kernel_refuses('a control group'), 3;
     opendir my $handle, $group or die "$group: $!";
     like told(sub { slurp('/proc/self/cgroup') }, cgroup => $handle), qr/$name/, 'cgroup: code starts in it';
     like output(exec => [ 'cat', '/proc/self/cgroup' ], cgroup => $handle), qr/$name/, 'a program too';
@@ -745,8 +745,7 @@ sub sleeper { return spawn(code => sub { $SIG{TERM} = 'DEFAULT'; sleep $asleep; 
             is $! + 0, ECHILD, "$what: -1, ECHILD";
             is $?, -1, '$?';
             is $child->wait, -1, 'again';
-            my ($major, $minor) = (POSIX::uname())[2] =~ /^(\d+)\.(\d+)/;
-            ok $major < 6 || $major == 6 && $minor < 15, 'a kernel that forgets';
+            ok !kernel_since('6.15'), 'a kernel that forgets';
         }
         else {
             is $got, $child->pid, "$what: the process id";

@@ -5,7 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest qw(slurp status_field perl_output nr);
+use CloneTest qw(kernel_refuses slurp status_field perl_output nr);
 use FaultTest;
 use File::Temp ();
 use POSIX qw(:errno_h :sys_wait_h SIGCHLD);
@@ -52,6 +52,16 @@ sub under {
     push @expected, 'after it: nothing has changed';
     my @wrong = grep { my $line = $lines[$_] // ''; ($expected[$_] // '') ne $line && $line !~ /^$expected[$_]\z/ } 0 .. ($#lines > $#expected ? $#lines : $#expected);
     is join("\n", map { "$lines[$_]\nin the place of $expected[$_]" } @wrong), '', $what;
+    return;
+}
+
+# What makes a fault dies of, where the kernel does not let it.
+sub refused { my ($what) = @_; die 'skip ' . kernel_refuses($what) . "\n" }
+
+sub write_or_skip {
+    my ($file, $text) = @_;
+    sysopen my $fh, $file, POSIX::O_WRONLY() or refused($file);
+    defined syswrite $fh, $text or refused($file);
     return;
 }
 
@@ -215,19 +225,14 @@ under('RLIMIT_NPROC', sub {
     my $group;
     under('a limit of the control group', sub {
         die "skip no control groups with pids are mounted here\n" if !$pids;
-        my $write = sub {
-            my ($file, $text) = @_;
-            sysopen my $fh, $file, POSIX::O_WRONLY() or die "skip the kernel refuses $file: errno @{[ $! + 0 ]}\n";
-            defined syswrite $fh, $text or die "skip the kernel refuses $file: errno @{[ $! + 0 ]}\n";
-        };
         my ($mount, $type) = @$pids;
         $group = "$mount/linux-clone-$$";
         my ($own) = slurp('/proc/self/cgroup') =~ ($type eq 'cgroup' ? qr/^\d+:(?:\S+,)?pids(?:,[^:]+)?:(\S+)/m : qr/^0::(\S+)/m);
-        $write->("$mount/cgroup.subtree_control", '+pids') if $type eq 'cgroup2';
-        mkdir $group or die "skip the kernel refuses mkdir $group: errno @{[ $! + 0 ]}\n";
-        my $end = sub { eval { $write->("$mount$own/cgroup.procs", $$) }; rmdir $group };
+        write_or_skip("$mount/cgroup.subtree_control", '+pids') if $type eq 'cgroup2';
+        mkdir $group or refused("mkdir $group");
+        my $end = sub { eval { write_or_skip("$mount$own/cgroup.procs", $$) }; rmdir $group };
         # the process that started us has the rest to tidy up
-        eval { $write->("$group/pids.max", 1); $write->("$group/cgroup.procs", $$); 1 } or do { my $error = $@; $end->(); die $error };
+        eval { write_or_skip("$group/pids.max", 1); write_or_skip("$group/cgroup.procs", $$); 1 } or do { my $error = $@; $end->(); die $error };
         return $end;
     }, $too_many);
 }
@@ -237,12 +242,11 @@ under('RLIMIT_NPROC', sub {
 # In a user namespace of its own, whose limits are its own; by both kinds of maps.
 sub no_user_namespaces {
     my $limit = '/proc/sys/user/max_user_namespaces';
-    my $set = sub { sysopen my $fh, $limit, POSIX::O_WRONLY() or die "skip the kernel refuses $limit: errno @{[ $! + 0 ]}\n"; syswrite $fh, $_[0] or die "skip the kernel refuses $limit: errno @{[ $! + 0 ]}\n" };
     my ($uid, $gid) = ($>, (split ' ', $))[0]);
-    Linux::Clone::unshare(Linux::Clone::NEWUSER()) == 0 or die "skip the kernel refuses NEWUSER: errno @{[ $! + 0 ]}\n";
+    Linux::Clone::unshare(Linux::Clone::NEWUSER()) == 0 or refused('NEWUSER');
     CloneTest::write_maps($uid, $gid);
-    $set->(0);
-    return sub { $set->(1000) };
+    write_or_skip($limit, 0);
+    return sub { write_or_skip($limit, 1000) };
 }
 under('the limit of user namespaces', \&no_user_namespaces,
     { map { $_ => spawn_refused(ENOSPC, 'clone', 'the sysctl user.max_user_namespaces is 0') } @with_maps });
@@ -590,7 +594,6 @@ END
         }
         return @lines, state() eq $before ? 'same' : state();
     });
-    my $kernel = join '.', (split /[.-]/, (POSIX::uname())[2])[0, 1];
     my $echild = ECHILD;
     is pop @lines, 'same', 'SIGCHLD ignored: nothing is left';
     is join("\n", grep { !/^(?:clone.*: -1 errno $echild|spawn .*: (?:errno $echild|its status), again: the same, running: no|waitid: errno $echild)\z/ } @lines), '', 'no child can be waited for, and each has ended when that is said';

@@ -12,7 +12,8 @@ use POSIX ();
 use ProcessTest qw(ended slurp status_field fd_field closes_on_exec mappings stacks descriptors children);
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp status_field fd_field closes_on_exec mappings stacks descriptors children write_maps waitid_refusal growth arm nr);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp status_field fd_field closes_on_exec mappings stacks descriptors children write_maps waitid_refusal growth arm nr kernel_refuses);
+our @EXPORT_OK = qw(kernel_since);
 
 # Under memcheck or a sanitizer: so many times are limits longer, and repetitions fewer.
 our $slow = $ENV{TEST_SLOW} || 1;
@@ -71,14 +72,25 @@ sub namespace_flags {
     return $> == 0 ? $flags : $flags | Linux::Clone::NEWUSER();
 }
 
+# Why something is skipped, by $!.
+sub kernel_refuses {
+    my ($what) = @_;
+    return sprintf 'the kernel refuses %s: errno %d (%s)', $what, $! + 0, $!;
+}
+
+# Whether the kernel's release is at least this one: "5.8".
+sub kernel_since {
+    my ($release) = @_;
+    my @is     = (POSIX::uname())[2] =~ /^(\d+)\.(\d+)/;
+    my @wanted = split /\./, $release;
+    return $is[0] > $wanted[0] || $is[0] == $wanted[0] && $is[1] >= $wanted[1];
+}
+
 # Skips the rest of a SKIP block if the kernel refuses a child with these flags.
 sub needs {
     my ($flags, $tests) = @_;
     my $pid = Linux::Clone::clone(sub { 0 }, 0, POSIX::SIGCHLD() | $flags);
-    if ($pid == -1) {
-        my $errno = $! + 0;
-        skip sprintf('the kernel refuses clone with flags %#x: errno %d (%s)', $flags, $errno, $!), $tests;
-    }
+    skip kernel_refuses(sprintf 'clone with flags %#x', $flags), $tests if $pid == -1;
     waitpid $pid, 0;
     return;
 }
@@ -93,7 +105,7 @@ sub waitid_refusal {
         my @found = Linux::Clone::waitid(Linux::Clone::P_PIDFD(), $fd, Linux::Clone::WEXITED() | Linux::Clone::WNOWAIT());
         $refusal = 'P_PIDFD' if !@found && $! == POSIX::EINVAL();
     }
-    $refusal .= sprintf ' is refused by the kernel: errno %d (%s)', $! + 0, $! if $refusal ne '';
+    $refusal = kernel_refuses($refusal) if $refusal ne '';
     POSIX::close($fd) if $fd != -1;
     waitpid $pid, 0;
     return $refusal;

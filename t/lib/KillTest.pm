@@ -6,7 +6,7 @@ package KillTest;
 use strict;
 use warnings;
 
-use CloneTest qw(nr);
+use CloneTest qw(kernel_refuses nr);
 use Exporter 'import';
 use FaultTest qw(state);
 use File::Temp ();
@@ -108,7 +108,7 @@ sub wait_for_any {
 sub refusal_of_ptrace {
     my $pid = fork // die "fork: $!";
     if (!$pid) { sleep 60; POSIX::_exit(0) }
-    my $refusal = ptrace(SEIZE => $pid, $options) ? '' : sprintf 'the kernel refuses ptrace: errno %d (%s)', $! + 0, $!;
+    my $refusal = ptrace(SEIZE => $pid, $options) ? '' : kernel_refuses('ptrace');
     kill KILL => $pid;
     waitpid $pid, 0;
     return $refusal;
