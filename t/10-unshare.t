@@ -6,6 +6,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use CloneTest;
 use POSIX qw(EINVAL EPERM);
+use ProcessTest qw(%namespace_file);
 
 is prototype('Linux::Clone::unshare'), '@', 'the prototype';
 is Linux::Clone::unshare(0), 0, 'unshare(0)';
@@ -39,18 +40,15 @@ is Linux::Clone::unshare(0.0), 0, 'a float';
 }
 
 # What it makes is real.
-my $user = Linux::Clone::NEWUSER;
-for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NEWNET => 'net' ],
-    [ NEWUSER => 'user' ], [ NEWCGROUP => 'cgroup' ], [ NEWPID => 'pid_for_children' ],
-    [ NEWTIME => 'time_for_children' ])
-{
-    my ($name, $file) = @$kind;
+my %file = (%namespace_file, NEWPID => 'pid_for_children', NEWTIME => 'time_for_children');
+for my $name (sort keys %file) {
+    my $file = $file{$name};
     SKIP: {
         my $flag = Linux::Clone->can($name)->();
         needs(namespace_flags(0), 1) if namespace_flags(0);
         my $seen = result(sub {
             my $before = readlink "/proc/self/ns/$file" or return "no namespace file: $!";
-            my $retval = Linux::Clone::unshare $flag == $user ? $flag : namespace_flags($flag);
+            my $retval = Linux::Clone::unshare namespace_flags($flag);
             return "errno " . ($! + 0) if $retval != 0;
             my $after = readlink "/proc/self/ns/$file" // '';
             return $before ne $after ? 'new' : 'the same';
@@ -63,7 +61,7 @@ SKIP: {
     needs(namespace_flags(0), 1) if namespace_flags(0);
     is result(sub {
         Linux::Clone::unshare(namespace_flags(Linux::Clone::NEWNET)) == 0 or return "unshare: $!";
-        return join ' ', map { /^\s*(\S+):/ ? $1 : () } split /\n/, slurp('/proc/self/net/dev');
+        return join ' ', interfaces();
     }), 'lo', 'a new network namespace has lo alone';
 }
 SKIP: {

@@ -5,14 +5,13 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest;
+use CloneTest qw(:DEFAULT shared);
 use POSIX qw(SIGCHLD);
+use ProcessTest qw(%namespace_file);
 no warnings qw(exec recursion);
 
 my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
 my $null = POSIX::open('/dev/null', POSIX::O_WRONLY()) // die "/dev/null: $!";
-
-sub shared { my ($code, $flags, $stack) = @_; return status($code, $shared | ($flags // 0), $stack) }
 
 # ---- each end, in each construct of perl, started from each construct ----
 
@@ -476,13 +475,10 @@ for my $name (qw(FILES FS SYSVSEM IO PTRACE UNTRACED)) {
     is shared(sub { 30 }, Linux::Clone->can($name)->()), 'exit 30', "with $name";
     is shared(sub { exec 'sh', '-c', 'exit 31' }, Linux::Clone->can($name)->()), 'exit 31', "with $name, and exec";
 }
-for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NEWNET => 'net' ], [ NEWPID => 'pid' ],
-    [ NEWUSER => 'user' ], [ NEWCGROUP => 'cgroup' ])
-{
-    my ($name, $file) = @$kind;
+for my $name (sort keys %namespace_file) {
+    my $file = $namespace_file{$name};
     SKIP: {
-        my $flags = Linux::Clone->can($name)->();
-        $flags = namespace_flags($flags) if $name ne 'NEWUSER';
+        my $flags = namespace_flags(Linux::Clone->can($name)->());
         needs($flags, 2);
         my ($own, $new, $id) = (readlink "/proc/self/ns/$file");
         is shared(sub { $new = readlink "/proc/self/ns/$file"; $id = $$; 0 }, $flags), 'exit 0', "with $name";

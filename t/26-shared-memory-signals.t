@@ -5,14 +5,13 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest;
+use CloneTest qw(:DEFAULT shared);
 use POSIX qw(SIGCHLD SIGUSR1 SIGUSR2 SIGTERM SIG_BLOCK SIG_SETMASK);
 use Time::HiRes ();
 no warnings 'exec';
 
 my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
 my $parent = $$;
-sub shared { my ($code, $flags) = @_; return status($code, $shared | ($flags // 0)) }
 
 # ---- handlers ----
 

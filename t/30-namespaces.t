@@ -8,14 +8,12 @@ use CloneTest;
 use Cwd ();
 use File::Temp ();
 use POSIX qw(SIGCHLD);
+use ProcessTest qw(%namespace_file ids);
 
-for my $kind ([ NEWNS => 'mnt' ], [ NEWUTS => 'uts' ], [ NEWIPC => 'ipc' ], [ NEWNET => 'net' ], [ NEWPID => 'pid' ],
-    [ NEWUSER => 'user' ], [ NEWCGROUP => 'cgroup' ])
-{
-    my ($name, $file) = @$kind;
+for my $name (sort keys %namespace_file) {
+    my $file = $namespace_file{$name};
     SKIP: {
-        my $flags = Linux::Clone->can($name)->();
-        $flags = namespace_flags($flags) if $name ne 'NEWUSER';
+        my $flags = namespace_flags(Linux::Clone->can($name)->());
         needs($flags, 2);
         my $own = readlink "/proc/self/ns/$file";
         is result(sub { readlink "/proc/self/ns/$file" }), $own, "without $name: the caller's $file namespace";
@@ -27,13 +25,13 @@ SKIP: {
     my $flags = namespace_flags(Linux::Clone::NEWNS | Linux::Clone::NEWUTS | Linux::Clone::NEWIPC | Linux::Clone::NEWNET
             | Linux::Clone::NEWPID | Linux::Clone::NEWCGROUP);
     needs($flags, 1);
-    is result(sub { join ' ', $$, map { /^\s*(\S+):/ ? $1 : () } split /\n/, slurp('/proc/self/net/dev') }, $flags), '1 lo',
+    is result(sub { join ' ', $$, interfaces() }, $flags), '1 lo',
         'all of them at once';
 }
 SKIP: {
     needs(Linux::Clone::NEWUSER, 3);
     my ($uid, $gid) = ($>, $) + 0);
-    is result(sub { write_maps($uid, $gid); "$< $> " . ($( + 0) . ' ' . ($) + 0) }, Linux::Clone::NEWUSER), '0 0 0 0',
+    is result(sub { write_maps($uid, $gid); ids() }, Linux::Clone::NEWUSER), '0 0 0 0',
         'NEWUSER: root inside';
     is result(sub { write_maps($uid, $gid); Linux::Clone::unshare(Linux::Clone::NEWNS) }, Linux::Clone::NEWUSER), '0',
         'with its rights';

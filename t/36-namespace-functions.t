@@ -11,6 +11,7 @@ use Fcntl qw(F_GETFD FD_CLOEXEC);
 use File::Temp ();
 use IO::File ();
 use POSIX qw(EBADF EINVAL ENOENT ENOTDIR ENOTTY EPERM SIGCHLD);
+use ProcessTest qw(%namespace_file);
 
 # The result, or "errno N" where it says that there is one.
 sub outcome { my ($code) = @_; $! = 0; my $got = $code->(); return $got == -1 ? 'errno ' . ($! + 0) : $got }
@@ -26,14 +27,13 @@ sub names  { my ($pid, @files) = @_; return join ' ', map { readlink "/proc/$pid
 my $root = $> == 0;
 # who is not root gets its privileges in a user namespace, which is joined first
 my ($user, $user_file) = $root ? (0) : (CLONE_NEWUSER, 'user');
-my %file = (NEWNS => 'mnt', NEWUTS => 'uts', NEWIPC => 'ipc', NEWNET => 'net', NEWPID => 'pid', NEWUSER => 'user', NEWCGROUP => 'cgroup');
 my $others = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
 my @others = qw(mnt uts ipc net);
 
 # ---- setns, by the files of namespaces ----
 
-for my $name (sort keys %file) {
-    my ($file, $flag) = ($file{$name}, Linux::Clone->can("CLONE_$name")->());
+for my $name (sort keys %namespace_file) {
+    my ($file, $flag) = ($namespace_file{$name}, Linux::Clone->can("CLONE_$name")->());
     SKIP: {
         my $flags = $flag | $user;
         needs($flags, 3);
@@ -278,8 +278,8 @@ SKIP: {
     my $refusal = outcome(sub { ns_get_userns($asked) });
     skip "the kernel refuses NS_GET_USERNS (Linux 4.9): $refusal", 31 if $refusal eq 'errno ' . ENOTTY;
     my $has_type = outcome(sub { ns_get_nstype($asked) }) ne 'errno ' . ENOTTY;
-    for my $name (sort(keys %file), 'NEWTIME') {
-        my $file = $file{$name} // 'time';
+    for my $name (sort(keys %namespace_file), 'NEWTIME') {
+        my $file = $namespace_file{$name} // 'time';
         SKIP: {
             skip "$name: NS_GET_NSTYPE is refused: errno " . ENOTTY . ' (Linux 4.11)', 2 if !$has_type;
             skip "$name: the kernel has none", 2 if !-e "/proc/self/ns/$file";

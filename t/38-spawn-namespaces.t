@@ -11,6 +11,7 @@ use File::Path ();
 use File::Temp ();
 use IO::Socket::INET ();
 use POSIX qw(:errno_h SIGKILL WNOHANG);
+use ProcessTest qw(ids map_of);
 use SpawnTest;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
@@ -28,8 +29,6 @@ my @user = $uid == 0 ? () : (uid_map => 'root', gid_map => 'root');
 }
 my $at_start = $state->();
 
-sub ids { return "$< $> " . ($( + 0) . ' ' . ($) + 0) }
-sub map_of { return join ';', map { join ' ', split } split /\n/, slurp("/proc/self/$_[0]") }
 sub lines { return map { s/^\s+//r } split /\n/, $_[0] }
 
 # ---- uid_map, gid_map ----
@@ -107,7 +106,7 @@ sub as_user {
             $) = '65534 65534';
             POSIX::setgid(65534); POSIX::setuid(65534);
             # exec makes /proc/self the user's
-            exec "$dir/perl", '-e', 'use strict; use warnings; use Linux::Clone qw(spawn); use SpawnTest; use CloneTest qw(slurp children); sub ids { "$< $> " . ($( + 0) . " " . ($) + 0) } sub map_of { return join ";", map { join " ", split } split /\n/, slurp("/proc/self/$_[0]") }' . $program;
+            exec "$dir/perl", '-e', 'use strict; use warnings; use Linux::Clone qw(spawn); use SpawnTest; use ProcessTest qw(slurp children ids map_of); ' . $program;
 PERL
 }
 SKIP: {

@@ -67,7 +67,7 @@ TEXT
         SKIP: {
             needs(namespace_flags(Linux::Clone::NEWNET), 4);
             my ($output, $status) = example('network-namespace.pl');
-            my $ours = join ' ', slurp('/proc/self/net/dev') =~ /^\s*(\S+):/mg;
+            my $ours = join ' ', interfaces();
             my ($outside, $inside, $rest) = $output =~ /\Aparent: ([^\n]*)\nchild:  ([^\n]*)\n(.*)\z/s or diag $output;
             is $outside, $ours, 'the parent stays where it is';
             is apart_from_tunnels($inside // ''), 'lo', 'the child has lo alone';
@@ -102,7 +102,7 @@ TEXT
                 if !grep { -x "$_/ip" } split /:/, $ENV{PATH};
             # The kernel may lack veth.
             needs_command($flags, 3, 'ip link add probe0 type veth peer name probe1');
-            my $before = join ' ', slurp('/proc/self/net/dev') =~ /^\s*(\S+):/mg;
+            my $before = join ' ', interfaces();
             my ($output, $status) = example('veth.pl');
             $output =~ s/(a namespace with )([^\n]*)/$1 . apart_from_tunnels($2)/ge;
             is $output, <<'TEXT', 'TCP from end to end';
@@ -111,7 +111,7 @@ child:  192.0.2.1 says: hello from a namespace with lo veth-parent
 parent: the child returned 0
 TEXT
             is $status, 0, 'exit status 0';
-            is join(' ', slurp('/proc/self/net/dev') =~ /^\s*(\S+):/mg), $before, 'our own network is left alone';
+            is join(' ', interfaces()), $before, 'our own network is left alone';
         }
     },
 

@@ -286,7 +286,7 @@ SKIP: {
         'clone VM|VFORK'  => sub { Linux::Clone::clone(sub { 7 }, 256 << 20, SIGCHLD | Linux::Clone::VM() | Linux::Clone::VFORK()) },
         'clone3'          => sub { Linux::Clone::clone3(sub { 7 }, {@large}) },
         'spawn code'      => sub { Linux::Clone::spawn(code => sub { 7 }, @large) },
-        'spawn exec'      => sub { Linux::Clone::spawn(exec => [ FaultTest::true() ], @large) },
+        'spawn exec'      => sub { Linux::Clone::spawn(exec => [ ProcessTest::true() ], @large) },
     );
     my @names = grep { $well{$_} =~ /^exit/ } sort keys %FaultTest::starts;
     under('RLIMIT_AS: no room for a stack', sub {
@@ -410,7 +410,7 @@ SKIP: {
         # it says so if there was a child, though it is killed before it has done anything
         my $ended = 0;
         $SIG{CHLD} = sub { $ended++ };
-        my $child = Linux::Clone::spawn(exec => [ FaultTest::true() ]);
+        my $child = Linux::Clone::spawn(exec => [ ProcessTest::true() ]);
         my $errno = $! + 0;
         rlimit(NOFILE => $limit);
         return $child ? 'a child' : "errno $errno", $ended;

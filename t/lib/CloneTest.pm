@@ -9,11 +9,11 @@ use Config;
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
-use ProcessTest qw(ended slurp status_field fd_field closes_on_exec mappings stacks descriptors children);
+use ProcessTest qw(ended slurp status_field fd_field closes_on_exec interfaces mappings stacks descriptors children);
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp status_field fd_field closes_on_exec mappings stacks descriptors children write_maps waitid_refusal growth arm nr kernel_refuses);
-our @EXPORT_OK = qw(kernel_since);
+our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp status_field fd_field closes_on_exec interfaces mappings stacks descriptors children write_maps waitid_refusal growth arm nr kernel_refuses);
+our @EXPORT_OK = qw(kernel_since shared);
 
 # Under memcheck or a sanitizer: so many times are limits longer, and repetitions fewer.
 our $slow = $ENV{TEST_SLOW} || 1;
@@ -44,6 +44,12 @@ sub reap {
 # Runs a child to its end: "exit N" or "signal N".
 sub status {
     return reap(spawn(@_));
+}
+
+# Runs a child in this process's memory.
+sub shared {
+    my ($code, $flags, $stack) = @_;
+    return status($code, Linux::Clone::VM() | Linux::Clone::VFORK() | ($flags // 0), $stack);
 }
 
 # Runs a child and returns what its code returns, a string, through a pipe.

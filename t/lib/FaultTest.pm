@@ -10,14 +10,12 @@ use CloneTest qw(nr);
 use Exporter 'import';
 use Linux::Clone ();
 use POSIX ();
-use ProcessTest qw(guarded open_files);
+use ProcessTest qw(true guarded open_files);
 
 our @EXPORT = qw(%starts @starts start state apart rlimit seccomp unprivileged);
 
 my $sigchld = POSIX::SIGCHLD();
 my $vfork = Linux::Clone::VM() | Linux::Clone::VFORK();
-my @true = grep { -x } '/bin/true', '/usr/bin/true';
-sub true { return $true[0] }
 
 # The maps of a user namespace, by whom may write them: root's parent does, a user's child does.
 my @maps = (uid_map => 'root', gid_map => 'root');
@@ -30,9 +28,9 @@ our %starts = (
     'clone3'           => sub { Linux::Clone::clone3(sub { 7 }, {}) },
     'clone3 VM|VFORK'  => sub { Linux::Clone::clone3(sub { 7 }, { flags => $vfork }) },
     'spawn code'       => sub { Linux::Clone::spawn(code => sub { 7 }) },
-    'spawn exec'       => sub { Linux::Clone::spawn(exec => [ $true[0] ]) },
+    'spawn exec'       => sub { Linux::Clone::spawn(exec => [ true() ]) },
     'spawn code, maps' => sub { Linux::Clone::spawn(code => sub { 7 }, @maps) },
-    'spawn exec, maps' => sub { Linux::Clone::spawn(exec => [ $true[0] ], @maps) },
+    'spawn exec, maps' => sub { Linux::Clone::spawn(exec => [ true() ], @maps) },
 );
 our @starts = sort keys %starts;
 

@@ -12,7 +12,7 @@ use FaultTest qw(state);
 use File::Temp ();
 use Linux::Clone ();
 use POSIX ();
-use ProcessTest qw(process_stat);
+use ProcessTest qw(true process_stat);
 use Test::More;
 use Time::HiRes ();
 
@@ -23,7 +23,7 @@ chmod 0755, $dir;
 mkdir "$dir/proc" or die $!;
 my $sigchld = POSIX::SIGCHLD();
 my $vfork = Linux::Clone::VM() | Linux::Clone::VFORK();
-my $true = FaultTest::true();
+my $true = true();
 my @maps = (uid_map => 'root', gid_map => 'root');
 my @user = $> == 0 ? () : @maps;
 my @code = (code => sub { 7 });

@@ -9,7 +9,13 @@ no warnings 'portable';    # addresses have more than 32 bits
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(ended ends slurp status_field fd_field closes_on_exec mappings guarded stacks open_files descriptors process_ids process_stat child_ids children);
+our @EXPORT_OK = qw(%namespace_file interfaces ids map_of true ended ends slurp status_field fd_field closes_on_exec mappings guarded stacks open_files descriptors process_ids process_stat child_ids children);
+
+# The file in /proc/PID/ns of each kind of namespace that clone(2) makes; NEWTIME is clone3's.
+our %namespace_file = (NEWCGROUP => 'cgroup', NEWIPC => 'ipc', NEWNET => 'net', NEWNS => 'mnt', NEWPID => 'pid', NEWUSER => 'user', NEWUTS => 'uts');
+
+# A program that does nothing.
+sub true { return (grep { -x } '/bin/true', '/usr/bin/true')[0] }
 
 # How the last child ended, by $?: "exit N" or "signal N".
 sub ended {
@@ -53,6 +59,15 @@ sub status_field { my ($name) = @_; return field('/proc/self/status', $name) }
 sub fd_field { my ($fd, $name) = @_; return field("/proc/self/fdinfo/$fd", $name) }
 
 sub closes_on_exec { my ($fd) = @_; return oct(fd_field($fd, 'flags')) & 02000000 ? 1 : 0 }
+
+# The real and effective ids of user and group.
+sub ids { return "$< $> " . ($( + 0) . ' ' . ($) + 0) }
+
+# The rows of uid_map or gid_map, as in "0 1000 1;1 100000 65536".
+sub map_of { my ($file) = @_; return join ';', map { join ' ', split } split /\n/, slurp("/proc/self/$file") }
+
+# The names of the network interfaces.
+sub interfaces { return slurp('/proc/self/net/dev') =~ /^\s*(\S+):/mg }
 
 # The lines of /proc/self/maps.
 sub mappings {

@@ -10,7 +10,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../../t/lib", "$FindBin::Bin/../../perlxs-rs/tests/lib";
 use Test::More;
-use CloneTest qw(status mappings descriptors children status_field namespace_flags);
+use CloneTest qw(status shared mappings descriptors children status_field namespace_flags);
 use Linux::Clone qw(:flags :kcmp :wait clone3 kcmp pidfd_open pidfd_send_signal setns spawn unshare waitid);
 use List::Util qw(min sum);
 use PerlXS::Test ();
@@ -32,12 +32,11 @@ my %allowed = (VmRSS => 1024);
 # others use the machine. What grows with each call costs many times as much in the end.
 my $slower = 2;
 
-my $true = (grep { -x } qw(/bin/true /usr/bin/true))[0];
+my $true = ProcessTest::true();
 my $null = POSIX::open('/dev/null', POSIX::O_WRONLY());
 my $uts = POSIX::open('/proc/self/ns/uts', POSIX::O_RDONLY());
 my $may_setns = $> == 0;
 
-sub shared { return status($_[0], CLONE_VM | CLONE_VFORK) }
 sub pid_of { return $_[0] == -1 ? die "clone: $!\n" : $_[0] }
 sub reap { return CloneTest::reap(pid_of($_[0])) }
 sub end { my $child = spawn(@_) or die "$Linux::Clone::error\n"; $child->wait; return CloneTest::ended() }

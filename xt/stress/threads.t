@@ -63,7 +63,7 @@ my ($seconds, $seed, $dir) = @ARGV;
 my $shared = CLONE_VM | CLONE_VFORK;
 my $user = $> == 0 ? 0 : CLONE_NEWUSER;
 my $null = POSIX::open('/dev/null', POSIX::O_WRONLY());
-my $true = (grep { -x } qw(/bin/true /usr/bin/true))[0];
+my $true = ProcessTest::true();
 
 # Reaps this very child: how it ended. One that takes longer than a minute hangs.
 sub reap {

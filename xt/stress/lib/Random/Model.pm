@@ -22,9 +22,9 @@ use warnings;
 
 use Config ();
 use Exporter 'import';
-use ProcessTest qw(slurp status_field open_files);
+use ProcessTest qw(%namespace_file slurp status_field open_files);
 
-our @EXPORT = qw(%NUMBER %G $OUT new_model child_of deliver rules ends_by flush_buffer unshared log_objects
+our @EXPORT = qw(%flag_of %NUMBER %G $OUT new_model child_of deliver rules ends_by flush_buffer unshared log_objects
     expected real differences %ns_link @out_text @log_text @err_text complain namespaces);
 
 our (%G, $OUT);
@@ -86,10 +86,8 @@ sub rules {
     return defined $user;
 }
 
-my %flag_of = (
-    cgroup => 'NEWCGROUP', ipc => 'NEWIPC', mnt => 'NEWNS', net => 'NEWNET', pid => 'NEWPID', time => 'NEWTIME', user => 'NEWUSER',
-    uts    => 'NEWUTS',
-);
+# by the file in /proc/PID/ns
+our %flag_of = (reverse(%namespace_file), time => 'NEWTIME');
 
 # The model moves to the namespaces of these flags.
 sub new_namespaces {

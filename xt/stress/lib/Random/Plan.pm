@@ -628,7 +628,7 @@ $actions{setns} = sub {
         :   undef;
     trace($model, "setns its own $kind" . ($errno ? ": $errno" : ''));
     $model->{fs}{cwd} = '/' if $kind eq 'mnt' && !$errno;
-    my $flags = pick(0, bits({ { cgroup => 'NEWCGROUP', ipc => 'NEWIPC', mnt => 'NEWNS', net => 'NEWNET', user => 'NEWUSER', uts => 'NEWUTS' }->{$kind} => 1 }));
+    my $flags = pick(0, bits({ $flag_of{$kind} => 1 }));
     return sub {
         open my $fh, '<', "/proc/self/ns/$kind" or return complain("/proc/self/ns/$kind: $!");
         local $! = Errno::ENOTTY;

@@ -476,7 +476,7 @@ $steps{join} = sub {
     my $child = pick(@living);
     my $kind = pick(grep { /^(?:uts|ipc|net|cgroup)$/ } namespaces());
     my $other = $child->{model};
-    my $flag = { uts => 'NEWUTS', ipc => 'NEWIPC', net => 'NEWNET', cgroup => 'NEWCGROUP' }->{$kind};
+    my $flag = $flag_of{$kind};
     my $owner = $other->{owner}{$kind};
     my $errno = rules($model, $owner) ? undef : 'EPERM';
     my $by = pick(qw(file pidfd));
