@@ -10,20 +10,7 @@ use Linux::Clone ();
 my $examples = "$FindBin::Bin/../examples";
 
 # Runs an example: its output, both streams, so that a warning shows, and $?.
-sub example {
-    my ($name) = @_;
-    # Not perl's own, of a locale that the machine lacks.
-    local $ENV{PERL_BADLANG} = 0;
-    my $pid = open my $fh, '-|';
-    die "fork: $!" if !defined $pid;
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT;
-        exec $^X, (map { "-I$_" } @INC), "$examples/$name" or die "exec: $!";
-    }
-    my $output = do { local $/; <$fh> };
-    close $fh;
-    return ($output // '', $?);
-}
+sub example { my ($name) = @_; return run_perl("$examples/$name") }
 
 # The interfaces that a new network namespace has, among these, besides the fallback devices of
 # tunnels: where those are compiled into the kernel, each namespace gets a set

@@ -12,7 +12,7 @@ use POSIX ();
 use ProcessTest qw(ended slurp status_field fd_field closes_on_exec interfaces mappings stacks descriptors children);
 use Test::More;
 
-our @EXPORT = qw(spawn status result namespace_flags needs perl_output both slurp status_field fd_field closes_on_exec interfaces mappings stacks descriptors children write_maps waitid_refusal growth arm nr kernel_refuses);
+our @EXPORT = qw(spawn status result namespace_flags needs run_perl perl_output both slurp status_field fd_field closes_on_exec interfaces mappings stacks descriptors children write_maps waitid_refusal growth arm nr kernel_refuses);
 our @EXPORT_OK = qw(kernel_since shared);
 
 # Under memcheck or a sanitizer: so many times are limits longer, and repetitions fewer.
@@ -129,21 +129,27 @@ sub write_maps {
     return;
 }
 
-# Runs a program in a perl of its own: its output, both streams, and $?. The test's alarm ends it,
-# too: one that hangs in clone has its signals blocked.
-sub perl_output {
-    my ($program, @arguments) = @_;
+# Runs perl with these arguments: its output, both streams, and $?. The test's alarm ends it, too:
+# one that hangs in clone has its signals blocked.
+sub run_perl {
+    my (@arguments) = @_;
     local $ENV{PERL_BADLANG} = 0;    # no word about a locale that this machine lacks
     my $pid = open my $fh, '-|';
     die "fork: $!" if !defined $pid;
     if (!$pid) {
         open STDERR, '>&', \*STDOUT;
-        exec $^X, (map { "-I$_" } @INC), '-e', $program, '--', @arguments or die "exec: $!";
+        exec $^X, (map { "-I$_" } @INC), @arguments or die "exec: $!";
     }
-    local $SIG{ALRM} = sub { kill KILL => $pid; die "the alarm, in a program: $program" };
+    local $SIG{ALRM} = sub { kill KILL => $pid; die "the alarm, in perl @arguments" };
     my $output = do { local $/; <$fh> };
     close $fh;
     return ($output, $?);
+}
+
+# Likewise a program.
+sub perl_output {
+    my ($program, @arguments) = @_;
+    return run_perl('-e', $program, '--', @arguments);
 }
 
 # What a program with threads prints, and its status, when start($code) is a fork and when it is a

@@ -12,7 +12,7 @@ use Linux::Clone ();
 use POSIX ();
 use ProcessTest qw(true guarded open_files);
 
-our @EXPORT = qw(%starts @starts start state apart rlimit seccomp unprivileged);
+our @EXPORT = qw(%starts @starts start end_of state apart rlimit seccomp unprivileged);
 
 my $sigchld = POSIX::SIGCHLD();
 my $vfork = Linux::Clone::VM() | Linux::Clone::VFORK();
@@ -38,25 +38,32 @@ our @starts = sort keys %starts;
 # message; and "changed" with what of $@ and $? is not as before.
 sub start {
     my ($name) = @_;
-    my $child;
-    my @changed;
+    my ($child, $errno, @changed);
     {
         local ($@, $?) = ("as before\n", 42 << 8);
         $! = 0;
         $Linux::Clone::error = undef;
         $child = $starts{$name}->();
-        my $errno = $! + 0;
+        $errno = $! + 0;
         push @changed, '$@' if $@ ne "as before\n";
         push @changed, '$?' if $? != 42 << 8;
-        if (!defined $child || !ref $child && $child == -1) {
-            push @changed, 'undef' if defined $child && $name =~ /spawn/;
-            return join ' ', "errno $errno", (defined $Linux::Clone::error ? $Linux::Clone::error : ()), map { "changed $_" } @changed;
-        }
-        push @changed, '$!' if $errno;
+        if (refused($child)) { push @changed, 'undef' if defined $child && $name =~ /spawn/ }
+        elsif ($errno)       { push @changed, '$!' }
     }
-    if (ref $child) { $child->wait == $child->pid or return 'lost: ' . ($! + 0) }
-    else            { waitpid($child, 0) == $child or return 'lost: ' . ($! + 0) }
-    return join ' ', CloneTest::ended(), map { "changed $_" } @changed;
+    $! = $errno;
+    return join ' ', end_of($child), map { "changed $_" } @changed;
+}
+
+# Whether that is what a call returns that starts no child.
+sub refused { my ($child) = @_; return !defined $child || !ref $child && $child == -1 }
+
+# Waits for what one of these calls has returned: how the child ended, "errno N" and spawn's message
+# if there is none, or "lost: ERRNO".
+sub end_of {
+    my ($child) = @_;
+    return join ' ', 'errno ' . ($! + 0), defined $Linux::Clone::error ? $Linux::Clone::error : () if refused($child);
+    my ($pid, $waited) = ref $child ? ($child->pid, $child->wait) : ($child, waitpid $child, 0);
+    return $waited == $pid ? CloneTest::ended() : 'lost: ' . ($! + 0);
 }
 
 # A file's text, without a handle: perl does not close a descriptor that it takes for STDIN's.

@@ -8,7 +8,7 @@ use warnings;
 
 use CloneTest qw(kernel_refuses nr);
 use Exporter 'import';
-use FaultTest qw(state);
+use FaultTest qw(end_of state);
 use File::Temp ();
 use Linux::Clone ();
 use POSIX ();
@@ -120,12 +120,6 @@ sub parent {
     local $SIG{ALRM} = 'DEFAULT';
     alarm 60;
     my $start = $kinds{$kind};
-    my $finish = sub {
-        my ($child) = @_;
-        return 'errno ' . ($! + 0) . (defined $Linux::Clone::error ? " $Linux::Clone::error" : '') if !defined $child || !ref $child && $child == -1;
-        (ref $child ? $child->wait : waitpid $child, 0) == (ref $child ? $child->pid : $child) or return 'lost: ' . ($! + 0);
-        return CloneTest::ended();
-    };
     # one on the same ways, so that nothing is new but the trial
     Linux::Clone::clone(sub { 0 }, 0, $sigchld | $vfork);
     wait;
@@ -133,12 +127,12 @@ sub parent {
     $Linux::Clone::error = undef;
     # the tracer counts from here on
     kill STOP => $$;
-    my $said = $finish->($start->());
+    my $said = end_of($start->());
     kill STOP => $$;
     my $after = state();
     $said .= "; before it $before, after it $after" if $before ne $after;
-    my $again = $finish->(Linux::Clone::clone(sub { 5 }, 0, $sigchld));
-    my $shared = $finish->(Linux::Clone::clone(sub { 6 }, 0, $sigchld | $vfork));
+    my $again = end_of(Linux::Clone::clone(sub { 5 }, 0, $sigchld));
+    my $shared = end_of(Linux::Clone::clone(sub { 6 }, 0, $sigchld | $vfork));
     $said .= "; then $again, $shared" if "$again, $shared" ne 'exit 5, exit 6';
     return $said;
 }

@@ -121,7 +121,7 @@ sub storm_in_child {
         };
         my $vfork = Linux::Clone::VM() | Linux::Clone::VFORK();
         my $child = $how eq 'spawn' ? Linux::Clone::spawn(code => $code) : Linux::Clone::clone($code, 0, POSIX::SIGCHLD() | ($how eq 'VM|VFORK' ? $vfork : 0));
-        my $end = !$child || !ref $child && $child == -1 ? "refused: $!" : do { ref $child ? $child->wait : waitpid $child, 0; CloneTest::ended() };
+        my $end = end_of($child);
         undef $child;
         close $tell;
         chomp(my ($own, @wrong) = <$told>);
