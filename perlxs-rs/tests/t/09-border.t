@@ -558,17 +558,7 @@ is made() - dropped(), 0, 'Rust values are dropped';
 sub within {
     my ($mb, $program) = @_;
     my $kb = $mb * 1024;
-    my $lib = "$FindBin::Bin/../lib";
-    local $ENV{PERLXS_TEST_LIB} = $INC[0];
-    my $pid = open my $fh, '-|';
-    die "fork: $!" if !defined $pid;
-    if (!$pid) {
-        open STDERR, '>&', \*STDOUT;
-        exec 'sh', '-c', "ulimit -c 0; ulimit -v $kb && exec \"\$@\"", 'sh', $^X, "-I$lib", '-MPerlXS::Test', '-e', $program or die "exec: $!";
-    }
-    my $output = do { local $/; <$fh> };
-    close $fh;
-    return ($output, $?);
+    return run_perl([ 'sh', '-c', "ulimit -c 0; ulimit -v $kb && exec \"\$@\"", 'sh' ], '-MPerlXS::Test', '-e', $program);
 }
 
 SKIP: {

@@ -141,23 +141,16 @@ PERL
 
 # the extension in threads only, several at once, and again
 {
-    my $lib = "$FindBin::Bin/../lib";
-    local $ENV{PERLXS_TEST_LIB} = $INC[0];
-    my $pid = open my $fh, '-|' or do {
-        open STDERR, '>&', \*STDOUT;
-        exec $^X, "-I$lib", '-e', <<'PERL';
-            use threads; alarm 60;
-            for my $round (1 .. 3) {
-                print join(' ', map { $_->join } map { threads->create(sub { require PerlXS::Test; PerlXS::Test::call(sub { $_[0] + PerlXS::Test::SEVEN() }, $_[0]) }, $_) } 1 .. 4), "\n";
-            }
-            print defined &PerlXS::Test::call ? 'here' : 'not here', "\n";
-            require PerlXS::Test;
-            print PerlXS::Test::call(sub { 1 }), "\n";
+    my ($output, $status) = run_perl('-e', <<'PERL');
+        use threads; alarm 60;
+        for my $round (1 .. 3) {
+            print join(' ', map { $_->join } map { threads->create(sub { require PerlXS::Test; PerlXS::Test::call(sub { $_[0] + PerlXS::Test::SEVEN() }, $_[0]) }, $_) } 1 .. 4), "\n";
+        }
+        print defined &PerlXS::Test::call ? 'here' : 'not here', "\n";
+        require PerlXS::Test;
+        print PerlXS::Test::call(sub { 1 }), "\n";
 PERL
-    };
-    my $output = do { local $/; <$fh> };
-    close $fh;
-    is "$output$?", "8 9 10 11\n" x 3 . "not here\n1\n0", 'loaded by threads that are gone, several at once, and by the main thread later';
+    is "$output$status", "8 9 10 11\n" x 3 . "not here\n1\n0", 'loaded by threads that are gone, several at once, and by the main thread later';
 }
 
 done_testing;

@@ -23,7 +23,7 @@ sub import {
     my $package = shift;
     alarm 120 * ($ENV{TEST_SLOW} || 1);
     no strict 'refs';
-    *{ caller() . "::$_" } = \&{$_} for qw(child_perl drops leaks), @_;
+    *{ caller() . "::$_" } = \&{$_} for qw(child_perl run_perl drops leaks), @_;
     return;
 }
 
@@ -40,21 +40,30 @@ sub leaks (&) {
     return $left < $runs ? 0 : $left;
 }
 
-# Runs a program in a perl of its own, with the extension loaded. Returns its output, both
-# streams, and its exit status, or "signal N".
-sub child_perl {
-    my ($program) = @_;
+# Runs perl with these arguments, where it finds the extension: its output, both streams, and $?. A
+# leading array is what the command begins with.
+sub run_perl {
+    my @before = ref $_[0] ? @{ +shift } : ();
+    my (@arguments) = @_;
     local $ENV{PERLXS_TEST_LIB} = $INC[0];
     my $lib = File::Basename::dirname(File::Basename::dirname(__FILE__));
     my $pid = open my $fh, '-|';
     die "fork: $!" if !defined $pid;
     if (!$pid) {
         open STDERR, '>&', \*STDOUT;
-        exec $^X, "-I$lib", '-MPerlXS::Test', '-e', $program or die "exec: $!";
+        exec @before, $^X, "-I$lib", @arguments or die "exec: $!";
     }
     my $output = do { local $/; <$fh> };
     close $fh;
-    return ($output, $? & 127 ? 'signal ' . ($? & 127) : $? >> 8);
+    return ($output, $?);
+}
+
+# Runs a program in a perl of its own, with the extension loaded. Returns its output, both
+# streams, and its exit status, or "signal N".
+sub child_perl {
+    my ($program) = @_;
+    my ($output, $status) = run_perl('-MPerlXS::Test', '-e', $program);
+    return ($output, $status & 127 ? 'signal ' . ($status & 127) : $status >> 8);
 }
 
 1;
