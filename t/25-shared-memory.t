@@ -7,7 +7,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use CloneTest qw(:DEFAULT shared);
 use POSIX qw(SIGCHLD);
-use ProcessTest qw(%namespace_file);
+use ProcessTest qw(%namespace_file eventually);
 no warnings qw(exec recursion);
 
 my $shared = Linux::Clone::VM | Linux::Clone::VFORK;
@@ -615,9 +615,7 @@ PERL
         Linux::Clone::clone($end, 0, $thread);
     }
     pass 'exit ends the thread alone';
-    my $gone = 0;
-    for (1 .. 200) { $gone = !-e "/proc/self/task/$child" and last; select undef, undef, undef, 0.01 }
-    ok $gone, 'the thread is gone';
+    ok eventually(2, sub { !-e "/proc/self/task/$child" }), 'the thread is gone';
     # which a process with several threads may not
     is status(sub {
         my $refused = 0;

@@ -12,7 +12,7 @@ use FaultTest qw(end_of state);
 use File::Temp ();
 use Linux::Clone ();
 use POSIX ();
-use ProcessTest qw(true process_stat);
+use ProcessTest qw(true eventually process_stat);
 use Test::More;
 use Time::HiRes ();
 
@@ -268,10 +268,7 @@ sub kill_test {
             my ($parent, $child) = @_;
             kill KILL => $parent;
             # until it is dead, a zombie for its own parent
-            for (1 .. 1000) {
-                last if (process_stat($parent))[0] =~ /[ZX]/;
-                Time::HiRes::sleep(0.0005);
-            }
+            eventually(1, sub { (process_stat($parent))[0] =~ /[ZX]/ });
         },
     );
     my $total = 0;

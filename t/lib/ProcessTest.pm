@@ -9,13 +9,23 @@ no warnings 'portable';    # addresses have more than 32 bits
 
 use Exporter 'import';
 
-our @EXPORT_OK = qw(%namespace_file interfaces ids map_of true ended ends slurp status_field fd_field closes_on_exec mappings guarded stacks open_files descriptors process_ids process_stat child_ids children);
+our @EXPORT_OK = qw(%namespace_file interfaces ids map_of true eventually ended ends slurp status_field fd_field closes_on_exec mappings guarded stacks open_files descriptors process_ids process_stat child_ids children);
 
 # The file in /proc/PID/ns of each kind of namespace that clone(2) makes; NEWTIME is clone3's.
 our %namespace_file = (NEWCGROUP => 'cgroup', NEWIPC => 'ipc', NEWNET => 'net', NEWNS => 'mnt', NEWPID => 'pid', NEWUSER => 'user', NEWUTS => 'uts');
 
 # A program that does nothing.
 sub true { return (grep { -x } '/bin/true', '/usr/bin/true')[0] }
+
+# Whether the code becomes true, within so many seconds.
+sub eventually {
+    my ($seconds, $code) = @_;
+    for (1 .. 1000 * $seconds) {
+        return 1 if $code->();
+        select undef, undef, undef, 0.001;
+    }
+    return 0;
+}
 
 # How the last child ended, by $?: "exit N" or "signal N".
 sub ended {
