@@ -101,6 +101,12 @@ pub struct Module {
     pub nconstants: usize,
 }
 
+unsafe extern "C" {
+    pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
+    pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
+    pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
+}
+
 // ---- scalars ----
 
 pub const STACKS: usize = 7;
@@ -118,56 +124,11 @@ pub struct Number {
     pub real: f64,
 }
 
-#[repr(C)]
-pub struct Start {
-    pub err: c_int,
-    pub mask: *const SigSet,
-    pub sv: *mut Sv,
-    pub value: i64,
-}
-
 pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
 pub const STRING_NAME: c_int = 2;
 
-// ---- code ----
-
-pub const CALL_LIST: c_int = 1;
-pub const CALL_METHOD: c_int = 2;
-
-// ---- references, arrays and hashes ----
-
-pub const ITEMS_ARRAY: c_int = 0;
-pub const ITEMS_HASH: c_int = 1;
-pub const ITEMS_KEYS: c_int = 2;
-
-pub const KIND_NONE: c_int = 0;
-pub const KIND_SCALAR: c_int = 1;
-pub const KIND_ARRAY: c_int = 2;
-pub const KIND_HASH: c_int = 3;
-pub const KIND_CODE: c_int = 4;
-pub const KIND_GLOB: c_int = 5;
-
-pub const ASK_DEFINED: c_int = 0;
-pub const ASK_TRUE: c_int = 1;
-pub const ASK_KIND: c_int = 2;
-
-// ---- objects ----
-
-#[repr(C)]
-pub struct Payload {
-    pub drop: unsafe extern "C" fn(*mut Interp, *mut Payload) -> *mut Sv,
-}
-
 unsafe extern "C" {
-    // ---- the XSUB table and the one entry ----
-
-    pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
-    pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
-    pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
-
-    // ---- scalars ----
-
     pub fn perlxs_sv_new_bytes(
         interp: *mut Interp,
         p: *const c_char,
@@ -233,9 +194,11 @@ unsafe extern "C" {
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
+}
 
-    // ---- handles ----
+// ---- handles ----
 
+unsafe extern "C" {
     pub fn perlxs_sv_fileno(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -243,9 +206,14 @@ unsafe extern "C" {
         fd: *mut c_int,
         error: *mut *mut Sv,
     ) -> c_int;
+}
 
-    // ---- code ----
+// ---- code ----
 
+pub const CALL_LIST: c_int = 1;
+pub const CALL_METHOD: c_int = 2;
+
+unsafe extern "C" {
     pub fn perlxs_sv_code(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -261,9 +229,26 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+}
 
-    // ---- references, arrays and hashes ----
+// ---- references, arrays and hashes ----
 
+pub const ITEMS_ARRAY: c_int = 0;
+pub const ITEMS_HASH: c_int = 1;
+pub const ITEMS_KEYS: c_int = 2;
+
+pub const KIND_NONE: c_int = 0;
+pub const KIND_SCALAR: c_int = 1;
+pub const KIND_ARRAY: c_int = 2;
+pub const KIND_HASH: c_int = 3;
+pub const KIND_CODE: c_int = 4;
+pub const KIND_GLOB: c_int = 5;
+
+pub const ASK_DEFINED: c_int = 0;
+pub const ASK_TRUE: c_int = 1;
+pub const ASK_KIND: c_int = 2;
+
+unsafe extern "C" {
     pub fn perlxs_sv_items(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -370,9 +355,16 @@ unsafe extern "C" {
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_clear(interp: *mut Interp, sv: *mut Sv, error: *mut *mut Sv) -> c_int;
+}
 
-    // ---- objects ----
+// ---- objects ----
 
+#[repr(C)]
+pub struct Payload {
+    pub drop: unsafe extern "C" fn(*mut Interp, *mut Payload) -> *mut Sv,
+}
+
+unsafe extern "C" {
     pub fn perlxs_object_new(
         interp: *mut Interp,
         class_name: *mut Sv,
@@ -387,18 +379,22 @@ unsafe extern "C" {
         payload: *mut *mut Payload,
         error: *mut *mut Sv,
     ) -> c_int;
+}
 
-    // ---- taint ----
+// ---- taint ----
 
+unsafe extern "C" {
     pub fn perlxs_taint_proper(
         interp: *mut Interp,
         what: *const c_char,
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_taint_env(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
+}
 
-    // ---- system calls and signals ----
+// ---- system calls and signals ----
 
+unsafe extern "C" {
     pub fn perlxs_syscall(
         interp: *mut Interp,
         number_and_args: *const c_long,
@@ -407,9 +403,19 @@ unsafe extern "C" {
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_signal_number(interp: *mut Interp, name: *const c_char, len: usize) -> c_int;
+}
 
-    // ---- processes ----
+// ---- processes ----
 
+#[repr(C)]
+pub struct Start {
+    pub err: c_int,
+    pub mask: *const SigSet,
+    pub sv: *mut Sv,
+    pub value: i64,
+}
+
+unsafe extern "C" {
     pub fn perlxs_before_exec(interp: *mut Interp);
     pub fn perlxs_flush_all(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
     pub fn perlxs_fork_lock(interp: *mut Interp);

@@ -178,13 +178,49 @@ my %declared;
 for my $file (grep { /\.rs$/ } tracked()) {
     $declared{$_} = $file for declared(slurp("$top/$file"));
 }
-my %sections = (
-    'shim.h' => [ slurp("$csrc/shim.h") =~ m{^/\* ---- (.*) ---- \*/$}mg ],
-    'ffi.rs' => [ (split /^unsafe extern/m, slurp("$top/perlxs-rs/src/ffi.rs"))[1] =~ m{^ *// ---- (.*) ----$}mg ],
-);
-is_deeply [ grep { $_ ne 'statuses' } @{ $sections{'shim.h'} } ], $sections{'ffi.rs'}, 'ffi.rs has the sections of shim.h';
-my @exported = slurp("$csrc/shim.h") =~ s{/\*.*?\*/}{}gsr =~ /^[a-zA-Z][\w \*]*?\b(perlxs_\w+)\(/gm;
-is_deeply [ declared(slurp("$top/perlxs-rs/src/ffi.rs")) ], \@exported, 'and declares what it does, in its order';
+
+# What a side of the mirror says, in its order: sections, of each its constants with their values
+# and its structs, then its functions.
+sub side {
+    my ($text, $section, $type, $function) = @_;
+    my @side;
+    my @sections = split $section, $text;
+    while (my ($name, $body) = splice @sections, 1, 2) {
+        my @types;
+        push @types, defined $2 ? "$1 = $2" : "struct " . lc $3 while $body =~ /$type/g;
+        push @side, "-- $name", @types, $body =~ /$function/g;
+    }
+    return @side;
+}
+
+# Where ffi.rs is no mirror of shim.h: '', or the first line that differs.
+sub differs {
+    my ($header, $ffi) = @_;
+    my @ffi = side($ffi, qr{^// ---- (.*) ----$}m, qr/^pub (?:const (\w+): \w+ = (\w+);|struct (\w+))/m, qr/^    pub fn (\w+)/m);
+    my %ffi = map { $_ => 1 } @ffi, map { /^(\w+) = / } @ffi;
+    # Rust needs not all of the constants
+    my @header = grep { !/^(\w+) = / || $ffi{$1} }
+        side($header, qr{^/\* ---- (.*) ---- \*/$}m, qr/^(?:#define PERLXS_(\w+) (\d+)\b|(?:typedef )?struct perlxs_(\w+) \{)/m, qr/^[a-zA-Z][\w \*]*?\b(perlxs_\w+)\(/m);
+    for my $i (0 .. ($#ffi > $#header ? $#ffi : $#header)) {
+        my ($rust, $c) = map { $_ // 'nothing' } $ffi[$i], $header[$i];
+        return "ffi.rs has $rust, shim.h $c" if $rust ne $c;
+    }
+    return '';
+}
+my $header = slurp("$csrc/shim.h") =~ s{/\*(?! ----).*?\*/}{}gsr;
+my $ffi    = slurp("$top/perlxs-rs/src/ffi.rs");
+is differs($header, $ffi), '', 'ffi.rs has what shim.h has, in its order';
+for (
+    [ 'a function elsewhere', qr/(^    pub fn perlxs_sv_inc\(.*?;\n)(.*?;\n)/ms, sub { $2 . $1 }, 'ffi.rs has perlxs_sv_dec, shim.h perlxs_sv_inc' ],
+    [ 'one that is missing',  qr/^    pub fn perlxs_taint_env.*?;\n/ms,      sub { '' },      'ffi.rs has -- system calls and signals, shim.h perlxs_taint_env' ],
+    [ 'another value',        qr/(?<=^pub const CALL_METHOD: c_int = )2/m,   sub { 4 },       'ffi.rs has CALL_METHOD = 4, shim.h CALL_METHOD = 2' ],
+    [ 'a struct elsewhere',   qr/^#\[repr\(C\)\]\npub struct Constant.*?^}\n(.*?^}\n)/ms, sub { $1 }, 'ffi.rs has struct module, shim.h struct constant' ],
+) {
+    my ($name, $from, $to, $expected) = @$_;
+    my $changed = $ffi;
+    is $changed =~ s/$from/$to->()/e, 1, "$name: changed";
+    is differs($header, $changed), $expected, 'is seen';
+}
 is_deeply [ grep { /^(?:perl|Perl_|PL_|sv_|newSV|boot_)/ && $declared{$_} ne 'perlxs-rs/src/ffi.rs' } sort keys %declared ], [], 'and nobody else anything of perl';
 
 # What objects that are not the shim's want of others.
