@@ -14,6 +14,7 @@
 
 #include "guard.c"
 #include "xsub.c"
+#include "module.c"
 #include "scalar.c"
 #include "handle.c"
 #include "code.c"
@@ -25,5 +26,5 @@
 #include "guest.h"
 #include "guest_signals.c"
 #include "guest_handles.c"
-#include "main.c"
+#include "copy.c"
 #include "guest.c"

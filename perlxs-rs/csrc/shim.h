@@ -21,13 +21,13 @@
 
 typedef struct perlxs_interp perlxs_interp;
 
-/* ---- statuses ---- */
+/* ---- guard ---- */
 
 #define PERLXS_OK 0   /* the call returned */
 #define PERLXS_DIED 1 /* it died; the exception is in *error */
 #define PERLXS_EXIT 2 /* it called exit: perl's stacks are unwound, only leaving is allowed */
 
-/* ---- the XSUB table and the one entry ---- */
+/* ---- xsub ---- */
 
 /* What an XSUB gives back. */
 #define PERLXS_RETURN_UNDEF 0
@@ -72,6 +72,8 @@ void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call);
 #define PERLXS_CONTEXT_LIST 2
 int perlxs_call_context(perlxs_interp *interp);
 
+/* ---- module ---- */
+
 typedef struct perlxs_constant {
     const char *name; /* without package */
     uint64_t value;
@@ -91,7 +93,7 @@ typedef struct perlxs_module {
  * what `m` lists. What goes wrong is thrown once the caller has returned to perl. */
 void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m);
 
-/* ---- scalars ---- */
+/* ---- scalar ---- */
 
 SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int utf8);
 SV *perlxs_sv_new_int(perlxs_interp *interp, int64_t value);
@@ -148,7 +150,7 @@ int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 
-/* ---- handles ---- */
+/* ---- handle ---- */
 
 /* `*is_handle`: whether `sv` is or names a handle; then `*fd` is its descriptor or -1. */
 int perlxs_sv_fileno(perlxs_interp *interp, SV *sv, int *is_handle, int *fd, SV **error);
@@ -163,7 +165,7 @@ int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, size_t nargs,
                      SV **out, SV **error);
 
-/* ---- references, arrays and hashes ---- */
+/* ---- aggregate ---- */
 
 /* `*out`: an owned AV of what an array or hash that `sv` refers to holds: the elements themselves,
  * or each key and value in turn. NULL if `sv` refers to none, or to an object. */
@@ -211,7 +213,7 @@ int perlxs_hash_delete(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **er
 int perlxs_collect(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
 int perlxs_clear(perlxs_interp *interp, SV *sv, SV **error);
 
-/* ---- objects ---- */
+/* ---- object ---- */
 
 /* What an object owns. `drop` frees it; the text of a panic, if there was one, is owned. */
 typedef struct perlxs_payload {
@@ -234,7 +236,7 @@ int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payloa
 int perlxs_taint_proper(perlxs_interp *interp, const char *what, SV **error);
 int perlxs_taint_env(perlxs_interp *interp, SV **error);
 
-/* ---- system calls and signals ---- */
+/* ---- syscall ---- */
 
 /* syscall(2) with the caller's signal mask. Handlers run meanwhile; after EINTR it is made
  * again. `*err` is errno after it. */
@@ -243,7 +245,7 @@ int perlxs_syscall(perlxs_interp *interp, const long *number_and_args, long *out
 /* The number of a signal by its name without SIG, or -1 (perlapi: whichsig_pvn). */
 int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len);
 
-/* ---- processes ---- */
+/* ---- process ---- */
 
 /* Gives SIGFPE, which perl ignores for itself, what it had before perl (perl.h, PERL_FPU_INIT). */
 void perlxs_before_exec(perlxs_interp *interp);
@@ -262,6 +264,8 @@ typedef struct perlxs_start {
     int64_t value;
 } perlxs_start;
 
+/* ---- copy ---- */
+
 /* Runs `code` as the main program of this process, which must be a copy that nobody
  * returns into. PERLXS_OK: it returned, `*status` is the exit status that its value asks for.
  * PERLXS_EXIT: it exited or died (and perl has reported that); `on_exit`, if not NULL, has run
@@ -270,6 +274,8 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
                     void (*on_exit)(void), int *status);
 /* END blocks and global destruction. Returns the exit status. */
 int perlxs_main_end(perlxs_interp *interp);
+
+/* ---- guest ---- */
 
 /* For a process that shares this one's memory, while this one sleeps. `begin` notes where the
  * interpreter stands; `run`, there, runs `code` on perl stacks of its own and returns the exit

@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use crate::frame::contained;
+use crate::guard::contained;
 use crate::scalar;
 use crate::{Perl, Result, Scalar, Value, ffi};
 

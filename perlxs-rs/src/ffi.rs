@@ -40,13 +40,13 @@ pub struct SigSet {
     _opaque: [u8; 0],
 }
 
-// ---- statuses ----
+// ---- guard ----
 
 pub const OK: c_int = 0;
 pub const DIED: c_int = 1;
 pub const EXIT: c_int = 2;
 
-// ---- the XSUB table and the one entry ----
+// ---- xsub ----
 
 pub const RETURN_UNDEF: c_int = 0;
 pub const RETURN_INT: c_int = 1;
@@ -84,6 +84,13 @@ pub struct Xsub {
 pub const CONTEXT_SCALAR: c_int = 1;
 pub const CONTEXT_LIST: c_int = 2;
 
+unsafe extern "C" {
+    pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
+    pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
+}
+
+// ---- module ----
+
 #[repr(C)]
 pub struct Constant {
     pub name: *const c_char,
@@ -102,12 +109,10 @@ pub struct Module {
 }
 
 unsafe extern "C" {
-    pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
-    pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
 }
 
-// ---- scalars ----
+// ---- scalar ----
 
 pub const STACKS: usize = 7;
 
@@ -196,7 +201,7 @@ unsafe extern "C" {
     pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
 }
 
-// ---- handles ----
+// ---- handle ----
 
 unsafe extern "C" {
     pub fn perlxs_sv_fileno(
@@ -231,7 +236,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-// ---- references, arrays and hashes ----
+// ---- aggregate ----
 
 pub const ITEMS_ARRAY: c_int = 0;
 pub const ITEMS_HASH: c_int = 1;
@@ -357,7 +362,7 @@ unsafe extern "C" {
     pub fn perlxs_clear(interp: *mut Interp, sv: *mut Sv, error: *mut *mut Sv) -> c_int;
 }
 
-// ---- objects ----
+// ---- object ----
 
 #[repr(C)]
 pub struct Payload {
@@ -392,7 +397,7 @@ unsafe extern "C" {
     pub fn perlxs_taint_env(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
 }
 
-// ---- system calls and signals ----
+// ---- syscall ----
 
 unsafe extern "C" {
     pub fn perlxs_syscall(
@@ -405,7 +410,7 @@ unsafe extern "C" {
     pub fn perlxs_signal_number(interp: *mut Interp, name: *const c_char, len: usize) -> c_int;
 }
 
-// ---- processes ----
+// ---- process ----
 
 #[repr(C)]
 pub struct Start {
@@ -421,6 +426,11 @@ unsafe extern "C" {
     pub fn perlxs_fork_lock(interp: *mut Interp);
     pub fn perlxs_fork_unlock(interp: *mut Interp, in_copy: c_int);
     pub fn perlxs_forget_signals(interp: *mut Interp);
+}
+
+// ---- copy ----
+
+unsafe extern "C" {
     pub fn perlxs_main_run(
         interp: *mut Interp,
         code: *mut Sv,
@@ -429,6 +439,11 @@ unsafe extern "C" {
         status: *mut c_int,
     ) -> c_int;
     pub fn perlxs_main_end(interp: *mut Interp) -> c_int;
+}
+
+// ---- guest ----
+
+unsafe extern "C" {
     pub fn perlxs_shared_begin(interp: *mut Interp) -> *mut Shared;
     pub fn perlxs_shared_run(
         interp: *mut Interp,

@@ -46,28 +46,36 @@
 mod aggregate;
 mod code;
 mod constant;
+mod copy;
 mod error;
 #[doc(hidden)]
 pub mod ffi;
-mod frame;
+mod guard;
+mod guest;
+mod handle;
 mod interp;
+mod module;
 mod object;
 mod process;
 mod scalar;
 mod syscall;
+mod taint;
 mod xsub;
 
 pub use aggregate::{Array, Hash};
 pub use code::Code;
 pub use constant::Constant;
+pub use copy::MainEnd;
 pub use error::{Error, Result};
+pub use guest::Shared;
 pub use interp::Perl;
-pub use object::Object;
-pub use process::{MainEnd, Shared, Start};
-pub use scalar::{Kind, Number, Scalar};
+pub use module::Module;
 #[doc(hidden)]
-pub use xsub::boot_module;
-pub use xsub::{Body, Call, Context, Module, Value, Xsub};
+pub use module::boot_module;
+pub use object::Object;
+pub use process::Start;
+pub use scalar::{Kind, Number, Scalar};
+pub use xsub::{Body, Call, Context, Value, Xsub};
 
 #[cfg(doc)]
 #[doc = include_str!("../doc/from-xs.md")]

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use crate::frame::panic_text;
+use crate::guard::panic_text;
 use crate::{Error, Perl, Result, Scalar, Value, ffi};
 
 /// What the shim hangs on an object.

@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_long};
 
-use crate::frame::contained;
+use crate::guard::contained;
 use crate::{Call, Perl, Result, ffi};
 
 impl Call<'_> {

@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use crate::frame::panic_text;
-use crate::{Constant, Error, Perl, Result, Scalar, ffi};
+use crate::guard::panic_text;
+use crate::{Error, Perl, Result, Scalar, ffi};
 
 /// A value on its way to perl.
 ///
@@ -225,7 +225,7 @@ pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
 /// ```
 #[repr(C)]
 pub struct Xsub {
-    raw: ffi::Xsub,
+    pub(crate) raw: ffi::Xsub,
     body: Body,
 }
 
@@ -473,66 +473,4 @@ unsafe extern "C" fn enter(
         }
     }
     ffi::OK
-}
-
-/// Everything that an extension defines.
-///
-/// Example: [`Xsub`].
-pub struct Module {
-    package: &'static CStr,
-    version: &'static CStr,
-    xsubs: Vec<&'static Xsub>,
-    constants: Vec<Constant>,
-}
-
-impl Module {
-    /// - `package`: the perl package, `Linux::Clone`.
-    /// - `version`: the one that the `.pm` file must have, as in its `$VERSION`.
-    /// - `xsubs`: what it defines.
-    ///
-    /// Example: [`Xsub`].
-    pub fn new(package: &'static CStr, version: &'static CStr, xsubs: &[&'static Xsub]) -> Self {
-        Module {
-            package,
-            version,
-            xsubs: xsubs.to_vec(),
-            constants: Vec::new(),
-        }
-    }
-
-    /// With these constants too.
-    ///
-    /// Example: [`Constant`].
-    pub fn constants(mut self, constants: impl IntoIterator<Item = Constant>) -> Self {
-        self.constants.extend(constants);
-        self
-    }
-}
-
-/// What [`boot!`](crate::boot) calls.
-///
-/// # Safety
-/// Only from a boot function, with what perl passed to it.
-pub unsafe fn boot_module(interp: *mut ffi::Interp, cv: *mut ffi::Cv, module: fn() -> Module) {
-    let perl = Perl::from_raw(interp);
-    // Nobody is here to hear of a panic: the module stays undefined, and the caller finds out.
-    let Ok((module, mut constants)) = catch_unwind(|| {
-        let module = module();
-        let constants: Vec<_> = module.constants.iter().map(|c| c.raw(perl)).collect();
-        (module, constants)
-    }) else {
-        return;
-    };
-    let xsubs: Vec<*const ffi::Xsub> = module.xsubs.iter().map(|x| &raw const x.raw).collect();
-    let raw = ffi::Module {
-        package: module.package.as_ptr(),
-        version: module.version.as_ptr(),
-        xsubs: xsubs.as_ptr(),
-        nxsubs: xsubs.len(),
-        constants: constants.as_mut_ptr(),
-        nconstants: constants.len(),
-    };
-    // SAFETY: perl's own interpreter and CV; the tables live until the call returns, and what
-    // perl keeps pointers to is 'static.
-    unsafe { ffi::perlxs_boot(interp, cv, &raw) }
 }

@@ -1,0 +1,104 @@
+/* A module: its XSUBs and its constants, when perl loads it. */
+
+struct boot {
+    CV *cv;
+    SV *const *args;
+    I32 items;
+    const perlxs_module *module;
+};
+
+static void S_boot(pTHX_ void *arg)
+{
+    const struct boot *const b = (const struct boot *)arg;
+    const perlxs_module *const m = b->module;
+    CV *const cv = b->cv;
+    const STRLEN version_len = strlen(m->version);
+    HV *stash;
+    size_t i;
+    I32 n;
+    dSP;
+#ifdef MULTIPLICITY
+    const U32 key = HS_KEYp(sizeof(PerlInterpreter), TRUE, FALSE, FALSE,
+                            sizeof("v" PERL_API_VERSION_STRING) - 1, version_len);
+#else
+    const U32 key = HS_KEYp(sizeof(struct PerlHandShakeInterpreter), FALSE, FALSE, FALSE,
+                            sizeof("v" PERL_API_VERSION_STRING) - 1, version_len);
+#endif
+
+    PERL_UNUSED_VAR(cv);
+    /* it looks for the arguments on the stack */
+    EXTEND(SP, b->items);
+    for (n = 0; n < b->items; n++)
+        PUSHs(b->args[n]);
+    PUTBACK;
+    Perl_xs_handshake(key, HS_CXT, m->package, b->items, (I32)(SP - PL_stack_base) - b->items + 1,
+                      "v" PERL_API_VERSION_STRING, m->version);
+    PL_stack_sp -= b->items;
+    for (i = 0; i < m->nxsubs; i++) {
+        const perlxs_xsub *const x = m->xsubs[i];
+        CV *const xsub = newXS_flags(x->name, S_entry, m->package, x->prototype, 0);
+
+        CvXSUBANY(xsub).any_ptr = (void *)x;
+    }
+    stash = gv_stashpv(m->package, GV_ADD);
+    for (i = 0; i < m->nconstants; i++) {
+        perlxs_constant *const c = &m->constants[i];
+        SV *const value = c->sv ? c->sv : newSVuv((UV)c->value);
+        const STRLEN len = strlen(c->name);
+
+        c->sv = NULL;
+
+        /* As constant.pm does it: a reference in the symbol table, of which perl makes the sub
+         * when it needs one; most constants are never needed. */
+        if (hv_exists(stash, c->name, len))
+            newCONSTSUB(stash, c->name, value);
+        else {
+            SvREADONLY_on(value);
+            (void)hv_store(stash, c->name, len, newRV_noinc(value), 0);
+        }
+    }
+    mro_method_changed_in(stash);
+}
+
+static void S_throw(pTHX_ void *error)
+{
+    croak_sv(sv_2mortal((SV *)error));
+}
+
+static void S_leave_boot(pTHX_ void *unused)
+{
+    PERL_UNUSED_VAR(unused);
+    S_leave(aTHX_ S_leaving);
+}
+
+void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
+{
+    dINTERP;
+    dXSARGS;
+    struct boot b;
+    SV *error = NULL;
+    int status;
+    size_t i;
+
+    b.cv = cv;
+    b.args = &ST(0);
+    b.items = items;
+    b.module = m;
+    status = S_guard(aTHX_ S_boot, &b, &error);
+    for (i = 0; status != PERLXS_OK && i < m->nconstants; i++)
+        S_drop(aTHX_ m->constants[i].sv);
+    /* The caller is a Rust frame. pp_entersub leaves the scope it made for this XSUB when that
+     * frame is gone: then it is thrown. */
+    if (status == PERLXS_EXIT) {
+        S_drop(aTHX_ error);
+        /* that scope is unwound, so it leaves this one; a value would be put on what is the
+         * stack now */
+        ALLOCATING(SPAGAIN; EXTEND(SP, ax + 1); ENTER; SAVEDESTRUCTOR_X(S_leave_boot, NULL));
+        return;
+    }
+    if (status == PERLXS_DIED)
+        ALLOCATING(SAVEDESTRUCTOR_X(S_throw, error));
+    if (items == 0)
+        ALLOCATING(SPAGAIN; EXTEND(SP, 1));
+    XSRETURN_YES;
+}
