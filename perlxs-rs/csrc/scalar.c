@@ -87,28 +87,6 @@ int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)
     return sv == &PL_sv_undef;
 }
 
-size_t perlxs_sv_count(perlxs_interp *interp)
-{
-    dINTERP;
-    return (size_t)PL_sv_count;
-}
-
-void perlxs_depths(perlxs_interp *interp, size_t *out)
-{
-    dINTERP;
-    const PERL_SI *si;
-
-    out[0] = 0;
-    for (si = PL_curstackinfo; si->si_prev; si = si->si_prev)
-        out[0]++;
-    out[1] = (size_t)(cxstack_ix + 1);
-    out[2] = (size_t)(PL_stack_sp - PL_stack_base);
-    out[3] = (size_t)(PL_markstack_ptr - PL_markstack);
-    out[4] = (size_t)PL_scopestack_ix;
-    out[5] = (size_t)PL_savestack_ix;
-    out[6] = (size_t)(PL_tmps_ix + 1);
-}
-
 struct assignable {
     SV *sv;
     int *out;
@@ -213,76 +191,6 @@ int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **err
     return S_guard(aTHX_ S_number, &n, error);
 }
 
-struct string {
-    SV *sv;
-    int form;
-    SV **out;
-};
-
-/* Gives a string of ours the form. 0 if it cannot have it. */
-static int S_form(pTHX_ SV *copy, int form)
-{
-    if (form == PERLXS_STRING_UTF8)
-        sv_utf8_upgrade(copy);
-    return form != PERLXS_STRING_BYTES || sv_utf8_downgrade(copy, TRUE);
-}
-
-static void S_string(pTHX_ void *arg)
-{
-    struct string *const s = (struct string *)arg;
-    SV *sv = s->sv;
-    STRLEN len;
-    const char *p;
-    SV *copy;
-
-    *s->out = NULL;
-    SvGETMAGIC(sv);
-    if (s->form == PERLXS_STRING_NAME) {
-        sv = S_converted(aTHX_ sv, string_amg);
-        if (SvROK(sv) || isGV_with_GP(sv))
-            return;
-    }
-    if (!SvOK(sv) && !isGV_with_GP(sv))
-        return;
-    p = SvPV_nomg_const(sv, len);
-    copy = newSVpvn_flags(p, len, SVs_TEMP | (SvUTF8(sv) ? SVf_UTF8 : 0));
-    if (!S_form(aTHX_ copy, s->form))
-        croak("Wide character in a string of bytes");
-    *s->out = SvREFCNT_inc_simple_NN(copy);
-}
-
-int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error)
-{
-    dINTERP;
-    struct string s;
-
-    /* Nothing to run; but where there is no memory for a copy perl exits, and a large one may lack
-     * it. */
-    if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv) && SvCUR(sv) < 65536) {
-        SV *copy;
-        int formed;
-
-        ALLOCATING(copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
-                   formed = S_form(aTHX_ copy, form));
-        if (formed) {
-            *out = copy;
-            return PERLXS_OK;
-        }
-        SvREFCNT_dec_NN(copy);
-    }
-    s.sv = sv;
-    s.form = form;
-    s.out = out;
-    return S_guard(aTHX_ S_string, &s, error);
-}
-
-const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len)
-{
-    dINTERP;
-    *len = SvCUR(sv);
-    return SvPVX_const(sv);
-}
-
 struct set {
     SV *sv;
     SV *value;
@@ -302,49 +210,6 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     s.sv = sv;
     s.value = value;
     return S_guard(aTHX_ S_set, &s, error);
-}
-
-struct variable {
-    const char *name;
-    SV **out;
-};
-
-/* Some names die (`$*` and `$#`, since perl 5.30), or warn. */
-static void S_variable(pTHX_ void *arg)
-{
-    const struct variable *const v = (const struct variable *)arg;
-    *v->out = SvREFCNT_inc_simple_NN(get_sv(v->name, GV_ADDMULTI));
-}
-
-int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **error)
-{
-    dINTERP;
-    struct variable v;
-
-    v.name = name;
-    v.out = out;
-    return S_guard(aTHX_ S_variable, &v, error);
-}
-
-struct name {
-    const char *name;
-    size_t len;
-};
-
-static void S_load_module(pTHX_ void *arg)
-{
-    const struct name *const n = (const struct name *)arg;
-    load_module(PERL_LOADMOD_NOIMPORT, newSVpvn(n->name, n->len), NULL);
-}
-
-int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error)
-{
-    dINTERP;
-    struct name n;
-
-    n.name = name;
-    n.len = len;
-    return S_guard(aTHX_ S_load_module, &n, error);
 }
 
 SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv)

@@ -93,6 +93,17 @@ typedef struct perlxs_module {
  * what `m` lists. What goes wrong is thrown once the caller has returned to perl. */
 void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m);
 
+/* ---- interp ---- */
+
+size_t perlxs_sv_count(perlxs_interp *interp);
+/* How much is on perl's stacks: of stacks, contexts, values, marks, scopes, saves, temporaries. */
+#define PERLXS_STACKS 7
+void perlxs_depths(perlxs_interp *interp, size_t *out);
+/* `*out`: the package variable $name, owned; made if there is none (perlapi: get_sv). */
+int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **error);
+/* As perl's `require` of a module by its name (perlapi: load_module). */
+int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error);
+
 /* ---- scalar ---- */
 
 SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int utf8);
@@ -106,10 +117,6 @@ void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
 SV *perlxs_list_new(perlxs_interp *interp);
 void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
-size_t perlxs_sv_count(perlxs_interp *interp);
-/* How much is on perl's stacks: of stacks, contexts, values, marks, scopes, saves, temporaries. */
-#define PERLXS_STACKS 7
-void perlxs_depths(perlxs_interp *interp, size_t *out);
 /* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
  * tells. */
 int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error);
@@ -130,18 +137,7 @@ typedef struct perlxs_number {
 int perlxs_sv_plain_int(perlxs_interp *interp, SV *sv, int64_t *value);
 int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **error);
 
-#define PERLXS_STRING_BYTES 0 /* downgraded; a character above 255 is an error */
-#define PERLXS_STRING_UTF8 1  /* upgraded */
-#define PERLXS_STRING_NAME 2  /* as it is; NULL for what is no string: globs, references */
-
-/* `*out` is an owned plain string, read with perlxs_sv_buffer; NULL for undef. */
-int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);
-const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
-/* `*out`: the package variable $name, owned; made if there is none (perlapi: get_sv). */
-int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **error);
-/* As perl's `require` of a module by its name (perlapi: load_module). */
-int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error);
 
 /* The scalar that `sv` is a reference to, owned; NULL if it is none, or to an object. */
 SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
@@ -149,6 +145,16 @@ SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
 int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
+
+/* ---- bytes ---- */
+
+#define PERLXS_STRING_BYTES 0 /* downgraded; a character above 255 is an error */
+#define PERLXS_STRING_UTF8 1  /* upgraded */
+#define PERLXS_STRING_NAME 2  /* as it is; NULL for what is no string: globs, references */
+
+/* `*out` is an owned plain string, read with perlxs_sv_buffer; NULL for undef. */
+int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);
+const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
 
 /* ---- handle ---- */
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
+use std::iter;
 
 use crate::{Perl, Result, Scalar, Value, ffi};
 
@@ -96,6 +97,71 @@ impl Code {
             }
         })?;
         Ok(result.expect("a result"))
+    }
+}
+
+impl Scalar {
+    /// The code that this is or names: a CODE reference, an object that overloads `&{}`, a glob
+    /// with a sub or a reference to one, the name of a defined sub (perlapi: `sv_2cv`, but for
+    /// names, which it does not define). `None` for anything else.
+    ///
+    /// Returns `Err` if a tie or an overload method dies or exits.
+    ///
+    /// Example: [`Code`].
+    pub fn code(&self) -> Result<Option<Code>> {
+        let cv = Self::stored(self.perl(), |out, error| {
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_code(self.perl().raw(), self.raw(), out, error) }
+        })?;
+        Ok(cv.map(Code::new))
+    }
+
+    /// Calls the method `name` of this object, or of the class that this names, in scalar context,
+    /// and returns a copy of what it returns (perlapi: `call_method`).
+    ///
+    /// Returns `Err` as [`Code::call`] does, and if there is no such method.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `read_line($handle)`: by the handle's own method, whatever its class.
+    /// fn read_line(call: &Call<'_>) -> Result<Value> {
+    ///     let line = call.arg(0).call_method("getline", &[])?.text()?;
+    ///     Ok(line.map(|line| line.trim_end().to_string()).into())
+    /// }
+    ///
+    /// /// `read_all($handle)`
+    /// fn read_all(call: &Call<'_>) -> Result<Value> {
+    ///     Ok(Value::list(call.arg(0).call_method_list("getlines", &[])?))
+    /// }
+    ///
+    /// /// `make($class, @args)`: a class method.
+    /// fn make(call: &Call<'_>) -> Result<Value> {
+    ///     let args: Vec<_> = call.args().skip(1).collect();
+    ///     Ok(call.arg(0).call_method("new", &args)?.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// use IO::Handle ();
+    /// open my $in, '<', \"a\nb\nc\n" or die $!;
+    /// read_line($in);                 # 'a'
+    /// read_all($in);                  # "b\n", "c\n"
+    /// ref make('IO::Handle');         # 'IO::Handle'
+    /// read_line([]);                  # dies: Can't call method "getline" on unblessed reference
+    /// ```
+    pub fn call_method(&self, name: &str, args: &[Scalar]) -> Result<Scalar> {
+        self.called(name, 0, args)
+    }
+
+    /// As [`call_method`](Scalar::call_method), in list context.
+    ///
+    /// Example: [`Scalar::call_method`].
+    pub fn call_method_list(&self, name: &str, args: &[Scalar]) -> Result<Vec<Scalar>> {
+        Ok(self.called(name, ffi::CALL_LIST, args)?.unpacked())
+    }
+
+    fn called(&self, name: &str, how: c_int, args: &[Scalar]) -> Result<Scalar> {
+        let name = Scalar::new(self.perl(), name);
+        Code::run(&name, how | ffi::CALL_METHOD, iter::once(self).chain(args))
     }
 }
 

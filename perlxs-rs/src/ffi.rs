@@ -112,9 +112,28 @@ unsafe extern "C" {
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
 }
 
-// ---- scalar ----
+// ---- interp ----
 
 pub const STACKS: usize = 7;
+
+unsafe extern "C" {
+    pub fn perlxs_sv_count(interp: *mut Interp) -> usize;
+    pub fn perlxs_depths(interp: *mut Interp, out: *mut usize);
+    pub fn perlxs_variable(
+        interp: *mut Interp,
+        name: *const c_char,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_load_module(
+        interp: *mut Interp,
+        name: *const c_char,
+        len: usize,
+        error: *mut *mut Sv,
+    ) -> c_int;
+}
+
+// ---- scalar ----
 
 pub const NUMBER_INT: c_int = 1;
 pub const NUMBER_UINT: c_int = 2;
@@ -128,10 +147,6 @@ pub struct Number {
     pub integer: i64,
     pub real: f64,
 }
-
-pub const STRING_BYTES: c_int = 0;
-pub const STRING_UTF8: c_int = 1;
-pub const STRING_NAME: c_int = 2;
 
 unsafe extern "C" {
     pub fn perlxs_sv_new_bytes(
@@ -150,8 +165,6 @@ unsafe extern "C" {
     pub fn perlxs_list_new(interp: *mut Interp) -> *mut Sv;
     pub fn perlxs_list_push(interp: *mut Interp, list: *mut Sv, owned: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
-    pub fn perlxs_sv_count(interp: *mut Interp) -> usize;
-    pub fn perlxs_depths(interp: *mut Interp, out: *mut usize);
     pub fn perlxs_sv_assignable(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -165,30 +178,10 @@ unsafe extern "C" {
         out: *mut Number,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_sv_string(
-        interp: *mut Interp,
-        sv: *mut Sv,
-        form: c_int,
-        out: *mut *mut Sv,
-        error: *mut *mut Sv,
-    ) -> c_int;
-    pub fn perlxs_sv_buffer(interp: *mut Interp, sv: *mut Sv, len: *mut usize) -> *const c_char;
     pub fn perlxs_sv_set(
         interp: *mut Interp,
         sv: *mut Sv,
         value: *mut Sv,
-        error: *mut *mut Sv,
-    ) -> c_int;
-    pub fn perlxs_variable(
-        interp: *mut Interp,
-        name: *const c_char,
-        out: *mut *mut Sv,
-        error: *mut *mut Sv,
-    ) -> c_int;
-    pub fn perlxs_load_module(
-        interp: *mut Interp,
-        name: *const c_char,
-        len: usize,
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_sv_referent(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
@@ -199,6 +192,23 @@ unsafe extern "C" {
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
+}
+
+// ---- bytes ----
+
+pub const STRING_BYTES: c_int = 0;
+pub const STRING_UTF8: c_int = 1;
+pub const STRING_NAME: c_int = 2;
+
+unsafe extern "C" {
+    pub fn perlxs_sv_string(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        form: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_buffer(interp: *mut Interp, sv: *mut Sv, len: *mut usize) -> *const c_char;
 }
 
 // ---- handle ----

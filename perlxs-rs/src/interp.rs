@@ -98,4 +98,24 @@ impl Perl {
             unsafe { ffi::perlxs_load_module(self.raw, name.as_ptr().cast(), name.len(), error) }
         })
     }
+
+    /// How many scalars, arrays, hashes and so on perl holds now: for tests that look for leaks
+    /// (`PL_sv_count`).
+    ///
+    /// Example: [`Perl`].
+    pub fn sv_count(self) -> usize {
+        // SAFETY: this thread's interpreter.
+        unsafe { ffi::perlxs_sv_count(self.raw()) }
+    }
+
+    /// How much is on perl's stacks now, in a fixed order that means nothing: for tests that look
+    /// for what is left on them.
+    ///
+    /// Example: [`Perl`].
+    pub fn depths(self) -> [usize; ffi::STACKS] {
+        let mut depths = [0; ffi::STACKS];
+        // SAFETY: this thread's interpreter, and room for as many as it has.
+        unsafe { ffi::perlxs_depths(self.raw(), depths.as_mut_ptr()) }
+        depths
+    }
 }

@@ -44,6 +44,7 @@
 //! perl's "Out of memory" is the exception: it ends the process.
 
 mod aggregate;
+mod bytes;
 mod code;
 mod constant;
 mod copy;

@@ -4,13 +4,11 @@
 
 use std::ffi::{c_char, c_int};
 use std::fmt;
-use std::iter;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
-use std::slice;
 
 use crate::guard::contained;
-use crate::{Array, Code, Error, Hash, Perl, Result, Value, ffi};
+use crate::{Array, Hash, Perl, Result, Value, ffi};
 
 /// A counted reference to a perl scalar.
 ///
@@ -278,114 +276,6 @@ impl Scalar {
             ffi::NUMBER_NONE => Number::NotANumber,
             _ => Number::Undef,
         })
-    }
-
-    /// The string, one byte for each character; `None` for undef (perlapi: `SvPVbyte`).
-    ///
-    /// Returns `Err` if a character is above 255, or if a tie or an overload method dies or
-    /// exits.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `checksum($bytes)`
-    /// fn checksum(call: &Call<'_>) -> Result<Value> {
-    ///     let bytes = call.arg(0).bytes()?.unwrap_or_default();
-    ///     Ok(bytes.iter().map(|&b| u64::from(b)).sum::<u64>().into())
-    /// }
-    /// ```
-    /// ```perl
-    /// checksum("\xff\0\1");           # 256
-    /// checksum(undef);                # 0
-    /// checksum("\x{20ac}");           # dies: Wide character in a string of bytes
-    /// ```
-    pub fn bytes(&self) -> Result<Option<Vec<u8>>> {
-        self.string(ffi::STRING_BYTES)
-    }
-
-    /// The string as text; `None` for undef (perlapi: `SvPVutf8`).
-    ///
-    /// Characters that are not Unicode (surrogates, above 0x10FFFF) become U+FFFD. Returns `Err`
-    /// if a tie or an overload method dies or exits.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `shout($text)`
-    /// fn shout(call: &Call<'_>) -> Result<Value> {
-    ///     let text = call.arg(0).text()?;
-    ///     Ok(text.map(|text| text.to_uppercase()).into())
-    /// }
-    /// ```
-    /// ```perl
-    /// shout("\xe9\x{20ac}a");         # "\xc9\x{20ac}A"
-    /// shout(17);                      # '17'
-    /// shout(undef);                   # undef
-    /// ```
-    pub fn text(&self) -> Result<Option<String>> {
-        let utf8 = self.string(ffi::STRING_UTF8)?;
-        Ok(utf8.map(|b| {
-            String::from_utf8(b)
-                .unwrap_or_else(|b| String::from_utf8_lossy(b.as_bytes()).into_owned())
-        }))
-    }
-
-    /// The bytes that name a file, as perl's own functions pass them to the system (perlfunc:
-    /// `chdir`; perlapi: `SvPV`): the string as perl holds it, in UTF-8 if it is a wide one, even
-    /// if all of its characters are below 256. There may be a NUL among them.
-    ///
-    /// `None` is what is no string: undef, a glob, a reference that does not overload `""`.
-    /// Returns `Err` if a tie or an overload method dies or exits.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// # use std::ffi::OsStr;
-    /// # use std::os::unix::ffi::OsStrExt;
-    /// /// `exists($path)`: as perl's `-e` takes it.
-    /// fn exists(call: &Call<'_>) -> Result<Value> {
-    ///     let name = call.arg(0).file_name()?;
-    ///     let name = name.ok_or_else(|| Error::croak("exists needs a path"))?;
-    ///     Ok(std::path::Path::new(OsStr::from_bytes(&name)).exists().into())
-    /// }
-    /// ```
-    /// ```perl
-    /// &exists('/dev/null');           # 1
-    /// &exists('/no/such');            # ''
-    /// &exists(\*STDOUT);              # dies: exists needs a path
-    /// ```
-    pub fn file_name(&self) -> Result<Option<Vec<u8>>> {
-        self.string(ffi::STRING_NAME)
-    }
-
-    fn string(&self, form: i32) -> Result<Option<Vec<u8>>> {
-        let copy = Self::stored(self.perl, |out, error| {
-            // SAFETY: a live scalar of this interpreter; the places outlive the call.
-            unsafe { ffi::perlxs_sv_string(self.perl.raw(), self.raw(), form, out, error) }
-        })?;
-        copy.map(|copy| owned(copy.buffer())).transpose()
-    }
-
-    /// The buffer of a plain string.
-    fn buffer(&self) -> &[u8] {
-        let mut len = 0;
-        // SAFETY: called only for strings that the shim made; the buffer lives as they do.
-        unsafe {
-            let p = ffi::perlxs_sv_buffer(self.perl.raw(), self.raw(), &mut len);
-            slice::from_raw_parts(p.cast(), len)
-        }
-    }
-
-    /// The code that this is or names: a CODE reference, an object that overloads `&{}`, a glob
-    /// with a sub or a reference to one, the name of a defined sub (perlapi: `sv_2cv`, but for
-    /// names, which it does not define). `None` for anything else.
-    ///
-    /// Returns `Err` if a tie or an overload method dies or exits.
-    ///
-    /// Example: [`Code`].
-    pub fn code(&self) -> Result<Option<Code>> {
-        let cv = Self::stored(self.perl, |out, error| {
-            // SAFETY: a live scalar of this interpreter; the places outlive the call.
-            unsafe { ffi::perlxs_sv_code(self.perl.raw(), self.raw(), out, error) }
-        })?;
-        Ok(cv.map(Code::new))
     }
 
     /// The elements of the array that this refers to, not copies; `None` if it is no reference to
@@ -661,54 +551,6 @@ impl Scalar {
         Ok(self.ask(ffi::ASK_TRUE)? != 0)
     }
 
-    /// Calls the method `name` of this object, or of the class that this names, in scalar context,
-    /// and returns a copy of what it returns (perlapi: `call_method`).
-    ///
-    /// Returns `Err` as [`Code::call`] does, and if there is no such method.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `read_line($handle)`: by the handle's own method, whatever its class.
-    /// fn read_line(call: &Call<'_>) -> Result<Value> {
-    ///     let line = call.arg(0).call_method("getline", &[])?.text()?;
-    ///     Ok(line.map(|line| line.trim_end().to_string()).into())
-    /// }
-    ///
-    /// /// `read_all($handle)`
-    /// fn read_all(call: &Call<'_>) -> Result<Value> {
-    ///     Ok(Value::list(call.arg(0).call_method_list("getlines", &[])?))
-    /// }
-    ///
-    /// /// `make($class, @args)`: a class method.
-    /// fn make(call: &Call<'_>) -> Result<Value> {
-    ///     let args: Vec<_> = call.args().skip(1).collect();
-    ///     Ok(call.arg(0).call_method("new", &args)?.into())
-    /// }
-    /// ```
-    /// ```perl
-    /// use IO::Handle ();
-    /// open my $in, '<', \"a\nb\nc\n" or die $!;
-    /// read_line($in);                 # 'a'
-    /// read_all($in);                  # "b\n", "c\n"
-    /// ref make('IO::Handle');         # 'IO::Handle'
-    /// read_line([]);                  # dies: Can't call method "getline" on unblessed reference
-    /// ```
-    pub fn call_method(&self, name: &str, args: &[Scalar]) -> Result<Scalar> {
-        self.called(name, 0, args)
-    }
-
-    /// As [`call_method`](Scalar::call_method), in list context.
-    ///
-    /// Example: [`Scalar::call_method`].
-    pub fn call_method_list(&self, name: &str, args: &[Scalar]) -> Result<Vec<Scalar>> {
-        Ok(self.called(name, ffi::CALL_LIST, args)?.unpacked())
-    }
-
-    fn called(&self, name: &str, how: c_int, args: &[Scalar]) -> Result<Scalar> {
-        let name = Scalar::new(self.perl, name);
-        Code::run(&name, how | ffi::CALL_METHOD, iter::once(self).chain(args))
-    }
-
     /// Assigns `value`, as perl's `=` does, set magic included (perlapi: `sv_setsv_mg`).
     ///
     /// Returns `Err` if the scalar is read-only, or if a tie method dies or exits.
@@ -761,42 +603,6 @@ impl Scalar {
         };
         String::from_utf8_lossy(text.buffer()).into_owned()
     }
-}
-
-impl Perl {
-    /// How many scalars, arrays, hashes and so on perl holds now: for tests that look for leaks
-    /// (`PL_sv_count`).
-    ///
-    /// Example: [`Perl`].
-    pub fn sv_count(self) -> usize {
-        // SAFETY: this thread's interpreter.
-        unsafe { ffi::perlxs_sv_count(self.raw()) }
-    }
-
-    /// How much is on perl's stacks now, in a fixed order that means nothing: for tests that look
-    /// for what is left on them.
-    ///
-    /// Example: [`Perl`].
-    pub fn depths(self) -> [usize; ffi::STACKS] {
-        let mut depths = [0; ffi::STACKS];
-        // SAFETY: this thread's interpreter, and room for as many as it has.
-        unsafe { ffi::perlxs_depths(self.raw(), depths.as_mut_ptr()) }
-        depths
-    }
-}
-
-/// A copy of a string of perl's, with room for a NUL. It may be as large as a perl programmer
-/// likes, so that there is no memory for it is an error, not the end of the process.
-fn owned(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len() + 1).map_err(|_| {
-        Error::croak(format!(
-            "Out of memory for a string of {} bytes",
-            bytes.len()
-        ))
-    })?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
 }
 
 /// The text of the keys, and the values, from the shim's list of both in turn.
