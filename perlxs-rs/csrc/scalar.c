@@ -212,14 +212,6 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     return S_guard(aTHX_ S_set, &s, error);
 }
 
-SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv)
-{
-    dINTERP;
-    if (!SvROK(sv) || SvOBJECT(SvRV(sv)) || SvTYPE(SvRV(sv)) > SVt_PVLV || SvROK(SvRV(sv)))
-        return NULL;
-    return SvREFCNT_inc_simple_NN(SvRV(sv));
-}
-
 struct copy {
     SV *sv;
     SV **out;

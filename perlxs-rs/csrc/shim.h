@@ -139,8 +139,6 @@ int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **err
 
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
 
-/* The scalar that `sv` is a reference to, owned; NULL if it is none, or to an object. */
-SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
 /* `*out` is an owned scalar with the same value: magic is read, once; overloading is not asked. */
 int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
@@ -171,21 +169,11 @@ int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, size_t nargs,
                      SV **out, SV **error);
 
-/* ---- aggregate ---- */
-
-/* `*out`: an owned AV of what an array or hash that `sv` refers to holds: the elements themselves,
- * or each key and value in turn. NULL if `sv` refers to none, or to an object. */
-#define PERLXS_ITEMS_ARRAY 0
-#define PERLXS_ITEMS_HASH 1
-#define PERLXS_ITEMS_KEYS 2 /* for perlxs_collect */
-int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
-size_t perlxs_av_len(perlxs_interp *interp, SV *av);
-SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i);
+/* ---- reference ---- */
 
 SV *perlxs_ref_new(perlxs_interp *interp, SV *referent);
-SV *perlxs_hash_new(perlxs_interp *interp);
-/* For a hash that nobody else has seen yet; the key is UTF-8. */
-void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, SV *owned);
+/* The scalar that `sv` is a reference to, owned; NULL if it is none, or to an object. */
+SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
 
 /* What a scalar refers to. */
 #define PERLXS_KIND_NONE 0
@@ -205,19 +193,40 @@ int perlxs_sv_class(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 /* `*out`: what `sv` refers to, owned, if it is of this kind; else NULL. Overloading is asked. */
 int perlxs_sv_deref(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
 
+/* ---- aggregate ---- */
+
+/* `*out`: an owned AV of what an array or hash that `sv` refers to holds: the elements themselves,
+ * or each key and value in turn. NULL if `sv` refers to none, or to an object. */
+#define PERLXS_ITEMS_ARRAY 0
+#define PERLXS_ITEMS_HASH 1
+#define PERLXS_ITEMS_KEYS 2 /* for perlxs_collect */
+int perlxs_sv_items(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
+size_t perlxs_av_len(perlxs_interp *interp, SV *av);
+SV *perlxs_av_get(perlxs_interp *interp, SV *av, size_t i);
+
+/* As perlxs_sv_items, of the array or hash itself. */
+int perlxs_collect(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
+int perlxs_clear(perlxs_interp *interp, SV *sv, SV **error);
+
+/* ---- array ---- */
+
 /* An `*out` that is an SV is owned, and NULL if there is no such element. Values are copied. */
 int perlxs_array_len(perlxs_interp *interp, SV *av, size_t *out, SV **error);
 int perlxs_array_get(perlxs_interp *interp, SV *av, size_t i, SV **out, SV **error);
 int perlxs_array_set(perlxs_interp *interp, SV *av, size_t i, SV *value, SV **error);
 int perlxs_array_push(perlxs_interp *interp, SV *av, SV *value, SV **error);
 int perlxs_array_pop(perlxs_interp *interp, SV *av, SV **out, SV **error);
+
+/* ---- hash ---- */
+
+SV *perlxs_hash_new(perlxs_interp *interp);
+/* For a hash that nobody else has seen yet; the key is UTF-8. */
+void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, SV *owned);
+/* An `*out` that is an SV is owned, and NULL if there is no such key. Values are copied. */
 int perlxs_hash_get(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **error);
 int perlxs_hash_set(perlxs_interp *interp, SV *hv, SV *key, SV *value, SV **error);
 int perlxs_hash_exists(perlxs_interp *interp, SV *hv, SV *key, size_t *out, SV **error);
 int perlxs_hash_delete(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **error);
-/* As perlxs_sv_items, of the array or hash itself. */
-int perlxs_collect(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
-int perlxs_clear(perlxs_interp *interp, SV *sv, SV **error);
 
 /* ---- object ---- */
 

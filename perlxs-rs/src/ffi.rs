@@ -184,7 +184,6 @@ unsafe extern "C" {
         value: *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_sv_referent(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_copy(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -246,11 +245,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-// ---- aggregate ----
-
-pub const ITEMS_ARRAY: c_int = 0;
-pub const ITEMS_HASH: c_int = 1;
-pub const ITEMS_KEYS: c_int = 2;
+// ---- reference ----
 
 pub const KIND_NONE: c_int = 0;
 pub const KIND_SCALAR: c_int = 1;
@@ -264,24 +259,8 @@ pub const ASK_TRUE: c_int = 1;
 pub const ASK_KIND: c_int = 2;
 
 unsafe extern "C" {
-    pub fn perlxs_sv_items(
-        interp: *mut Interp,
-        sv: *mut Sv,
-        kind: c_int,
-        out: *mut *mut Sv,
-        error: *mut *mut Sv,
-    ) -> c_int;
-    pub fn perlxs_av_len(interp: *mut Interp, av: *mut Sv) -> usize;
-    pub fn perlxs_av_get(interp: *mut Interp, av: *mut Sv, i: usize) -> *mut Sv;
     pub fn perlxs_ref_new(interp: *mut Interp, referent: *mut Sv) -> *mut Sv;
-    pub fn perlxs_hash_new(interp: *mut Interp) -> *mut Sv;
-    pub fn perlxs_hash_put(
-        interp: *mut Interp,
-        hv: *mut Sv,
-        p: *const c_char,
-        len: usize,
-        owned: *mut Sv,
-    );
+    pub fn perlxs_sv_referent(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_ask(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -302,6 +281,37 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+}
+
+// ---- aggregate ----
+
+pub const ITEMS_ARRAY: c_int = 0;
+pub const ITEMS_HASH: c_int = 1;
+pub const ITEMS_KEYS: c_int = 2;
+
+unsafe extern "C" {
+    pub fn perlxs_sv_items(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        kind: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_av_len(interp: *mut Interp, av: *mut Sv) -> usize;
+    pub fn perlxs_av_get(interp: *mut Interp, av: *mut Sv, i: usize) -> *mut Sv;
+    pub fn perlxs_collect(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        kind: c_int,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_clear(interp: *mut Interp, sv: *mut Sv, error: *mut *mut Sv) -> c_int;
+}
+
+// ---- array ----
+
+unsafe extern "C" {
     pub fn perlxs_array_len(
         interp: *mut Interp,
         av: *mut Sv,
@@ -334,6 +344,19 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+}
+
+// ---- hash ----
+
+unsafe extern "C" {
+    pub fn perlxs_hash_new(interp: *mut Interp) -> *mut Sv;
+    pub fn perlxs_hash_put(
+        interp: *mut Interp,
+        hv: *mut Sv,
+        p: *const c_char,
+        len: usize,
+        owned: *mut Sv,
+    );
     pub fn perlxs_hash_get(
         interp: *mut Interp,
         hv: *mut Sv,
@@ -362,14 +385,6 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_collect(
-        interp: *mut Interp,
-        sv: *mut Sv,
-        kind: c_int,
-        out: *mut *mut Sv,
-        error: *mut *mut Sv,
-    ) -> c_int;
-    pub fn perlxs_clear(interp: *mut Interp, sv: *mut Sv, error: *mut *mut Sv) -> c_int;
 }
 
 // ---- object ----

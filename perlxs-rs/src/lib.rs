@@ -44,6 +44,7 @@
 //! perl's "Out of memory" is the exception: it ends the process.
 
 mod aggregate;
+mod array;
 mod bytes;
 mod code;
 mod constant;
@@ -54,28 +55,32 @@ pub mod ffi;
 mod guard;
 mod guest;
 mod handle;
+mod hash;
 mod interp;
 mod module;
 mod object;
 mod process;
+mod reference;
 mod scalar;
 mod syscall;
 mod taint;
 mod xsub;
 
-pub use aggregate::{Array, Hash};
+pub use array::Array;
 pub use code::Code;
 pub use constant::Constant;
 pub use copy::MainEnd;
 pub use error::{Error, Result};
 pub use guest::Shared;
+pub use hash::Hash;
 pub use interp::Perl;
 pub use module::Module;
 #[doc(hidden)]
 pub use module::boot_module;
 pub use object::Object;
 pub use process::Start;
-pub use scalar::{Kind, Number, Scalar};
+pub use reference::Kind;
+pub use scalar::{Number, Scalar};
 pub use xsub::{Body, Call, Context, Value, Xsub};
 
 #[cfg(doc)]

@@ -8,7 +8,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use crate::guard::contained;
-use crate::{Array, Hash, Perl, Result, Value, ffi};
+use crate::{Perl, Result, Value, ffi};
 
 /// A counted reference to a perl scalar.
 ///
@@ -63,46 +63,6 @@ use crate::{Array, Hash, Perl, Result, Value, ffi};
 pub struct Scalar {
     perl: Perl,
     sv: NonNull<ffi::Sv>,
-}
-
-/// What a reference refers to (Scalar::Util: `reftype`).
-///
-/// ```
-/// # use perlxs::*;
-/// /// `what($sv)`
-/// fn what(call: &Call<'_>) -> Result<Value> {
-///     let sv = call.arg(0);
-///     if let Some(class) = sv.class()? {
-///         return Ok(format!("an object of {class}").into());
-///     }
-///     Ok(match sv.kind()? {
-///         None => "no reference".into(),
-///         Some(Kind::Array) => "an array".into(),
-///         Some(kind) => format!("{kind:?}").into(),
-///     })
-/// }
-/// ```
-/// ```perl
-/// what(5);                        # 'no reference'
-/// what([]);                       # 'an array'
-/// what(\\1);                      # 'Scalar'
-/// what(\*STDOUT);                 # 'Glob'
-/// what(bless [], 'Dog');          # 'an object of Dog'
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A scalar, another reference among them.
-    Scalar,
-    /// An array.
-    Array,
-    /// A hash.
-    Hash,
-    /// Code.
-    Code,
-    /// A glob, as a file handle is.
-    Glob,
-    /// Something else: a compiled pattern, an IO object, a format.
-    Other,
 }
 
 /// The number that a scalar holds, exactly.
@@ -278,133 +238,6 @@ impl Scalar {
         })
     }
 
-    /// The elements of the array that this refers to, not copies; `None` if it is no reference to
-    /// an array, or to one that is an object.
-    ///
-    /// Returns `Err` if a tie method dies or exits.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `sum(\@numbers)`
-    /// fn sum(call: &Call<'_>) -> Result<Value> {
-    ///     let numbers = call.arg(0).elements()?;
-    ///     let mut sum = 0;
-    ///     for number in numbers.ok_or_else(|| Error::croak("sum needs an array"))? {
-    ///         sum += number.number()?.integer().unwrap_or(0) as i64;
-    ///     }
-    ///     Ok(sum.into())
-    /// }
-    /// ```
-    /// ```perl
-    /// sum([1, 2, '39']);              # 42
-    /// sum(5);                         # dies: sum needs an array
-    /// sum(bless [1], 'Dog');          # dies: sum needs an array
-    /// ```
-    pub fn elements(&self) -> Result<Option<Vec<Scalar>>> {
-        self.items(ffi::ITEMS_ARRAY)
-    }
-
-    /// The keys and values of the hash that this refers to, in perl's order; the values are not
-    /// copies. `None` if it is no reference to a hash, or to one that is an object.
-    ///
-    /// Returns `Err` if a tie method dies or exits.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `options(\%options)`: named arguments, and no others.
-    /// fn options(call: &Call<'_>) -> Result<Value> {
-    ///     let options = call.arg(0).entries()?;
-    ///     let (mut verbose, mut level) = (false, 0);
-    ///     for (key, value) in options.ok_or_else(|| Error::croak("options needs a hash"))? {
-    ///         match key.as_str() {
-    ///             "verbose" => verbose = value.is_true()?,
-    ///             "level" => level = value.number()?.integer().unwrap_or(0) as i64,
-    ///             _ => return Err(Error::croak(format!("unknown option '{key}'"))),
-    ///         }
-    ///     }
-    ///     Ok(Value::List(vec![verbose.into(), level.into()]))
-    /// }
-    /// ```
-    /// ```perl
-    /// options({ level => 3 });        # '', 3
-    /// options({ verbose => 1 });      # 1, 0
-    /// options({ levle => 3 });        # dies: unknown option 'levle'
-    /// options([]);                    # dies: options needs a hash
-    /// ```
-    pub fn entries(&self) -> Result<Option<Vec<(String, Scalar)>>> {
-        self.items(ffi::ITEMS_HASH)?.map(entries).transpose()
-    }
-
-    /// As [`entries`](Scalar::entries), for keys that are not text.
-    ///
-    /// Returns `Err` if a tie method dies or exits.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `size(\%hash)`: the bytes in its keys and values.
-    /// fn size(call: &Call<'_>) -> Result<Value> {
-    ///     let pairs = call.arg(0).pairs()?.ok_or_else(|| Error::croak("size needs a hash"))?;
-    ///     let mut size = 0;
-    ///     for (key, value) in pairs {
-    ///         for sv in [key, value] {
-    ///             size += sv.bytes()?.unwrap_or_default().len();
-    ///         }
-    ///     }
-    ///     Ok(size.into())
-    /// }
-    /// ```
-    /// ```perl
-    /// size({ "\xff\xfe" => 'abc' });  # 5
-    /// size({ "\x{20ac}" => 1 });      # dies: Wide character in a string of bytes
-    /// ```
-    pub fn pairs(&self) -> Result<Option<Vec<(Scalar, Scalar)>>> {
-        Ok(self.items(ffi::ITEMS_HASH)?.map(pairs))
-    }
-
-    fn items(&self, kind: c_int) -> Result<Option<Vec<Scalar>>> {
-        let items = Self::stored(self.perl, |out, error| {
-            // SAFETY: a live scalar of this interpreter; the places outlive the call.
-            unsafe { ffi::perlxs_sv_items(self.perl.raw(), self.raw(), kind, out, error) }
-        })?;
-        Ok(items.map(|items| items.unpacked()))
-    }
-
-    /// The elements of an array that the shim has made.
-    pub(crate) fn unpacked(&self) -> Vec<Scalar> {
-        let perl = self.perl.raw();
-        // SAFETY: an array of live scalars.
-        unsafe {
-            (0..ffi::perlxs_av_len(perl, self.raw()))
-                .map(|i| Self::from_borrowed(self.perl, ffi::perlxs_av_get(perl, self.raw(), i)))
-                .collect()
-        }
-    }
-
-    /// The scalar that this is a reference to, as in `\my $x`; `None` if it is none, or refers to
-    /// an object or to another reference. Runs no magic.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `answer(\my $place)`: stores in what the reference is to.
-    /// fn answer(call: &Call<'_>) -> Result<Value> {
-    ///     let place = call.arg(0).referent();
-    ///     place.ok_or_else(|| Error::croak("answer needs a reference to a scalar"))?.set(42)?;
-    ///     Ok(().into())
-    /// }
-    /// ```
-    /// ```perl
-    /// answer(\my $place);             # undef
-    /// $place;                         # 42
-    /// answer([]);                     # dies: answer needs a reference to a scalar
-    /// ```
-    pub fn referent(&self) -> Option<Scalar> {
-        // SAFETY: a live scalar of this interpreter; what the shim returns is owned.
-        unsafe {
-            let sv = ffi::perlxs_sv_referent(self.perl.raw(), self.raw());
-            NonNull::new(sv).map(|sv| Self::from_owned(self.perl, sv.as_ptr()))
-        }
-    }
-
     /// A new scalar with the same value, without magic (perlapi: `newSVsv`). For what is looked at
     /// in several ways: a tied scalar is read once.
     ///
@@ -417,120 +250,6 @@ impl Scalar {
             unsafe { ffi::perlxs_sv_copy(self.perl.raw(), self.raw(), out, error) }
         })?;
         Ok(copy.expect("a copy"))
-    }
-
-    /// A new reference to this scalar: perl's `\$x` (perlapi: `newRV_inc`).
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `both($x, $y)`: references to the caller's own variables.
-    /// fn both(call: &Call<'_>) -> Result<Value> {
-    ///     Ok(Value::list(call.args().map(|sv| sv.reference())))
-    /// }
-    /// ```
-    /// ```perl
-    /// my ($x, $y) = (1, 2);
-    /// ${ $_ } *= 10 for both($x, $y);
-    /// "$x $y";                        # '10 20'
-    /// ```
-    pub fn reference(&self) -> Scalar {
-        // SAFETY: this is live; the shim returns a new reference.
-        unsafe {
-            let reference = ffi::perlxs_ref_new(self.perl.raw(), self.raw());
-            Self::from_owned(self.perl, reference)
-        }
-    }
-
-    /// The array that this refers to, perl's `@$x`: it may be an object, or an object that
-    /// overloads `@{}`. `None` if it refers to none.
-    ///
-    /// Returns `Err` if a tie or an overload method dies or exits.
-    ///
-    /// Example: [`Array`].
-    pub fn array(&self) -> Result<Option<Array>> {
-        Ok(self.dereferenced(ffi::KIND_ARRAY)?.map(Array::from_av))
-    }
-
-    /// The hash that this refers to, perl's `%$x`: it may be an object, or an object that
-    /// overloads `%{}`. `None` if it refers to none.
-    ///
-    /// Returns `Err` if a tie or an overload method dies or exits.
-    ///
-    /// Example: [`struct@Hash`].
-    pub fn hash(&self) -> Result<Option<Hash>> {
-        Ok(self.dereferenced(ffi::KIND_HASH)?.map(Hash::from_hv))
-    }
-
-    /// The scalar that this refers to, perl's `$$x`: it may be an object, or an object that
-    /// overloads `${}`, or another reference. `None` if it refers to none.
-    ///
-    /// Returns `Err` if a tie or an overload method dies or exits.
-    ///
-    /// ```
-    /// # use perlxs::*;
-    /// /// `follow($ref)`: what is at the end of a chain of references.
-    /// fn follow(call: &Call<'_>) -> Result<Value> {
-    ///     let mut sv = call.arg(0);
-    ///     while let Some(next) = sv.scalar()? {
-    ///         sv = next;
-    ///     }
-    ///     Ok(sv.into())
-    /// }
-    /// ```
-    /// ```perl
-    /// follow(\\\'end');               # 'end'
-    /// follow('here');                 # 'here'
-    /// ```
-    pub fn scalar(&self) -> Result<Option<Scalar>> {
-        self.dereferenced(ffi::KIND_SCALAR)
-    }
-
-    fn dereferenced(&self, kind: c_int) -> Result<Option<Scalar>> {
-        Self::stored(self.perl, |out, error| {
-            // SAFETY: a live scalar of this interpreter; the places outlive the call.
-            unsafe { ffi::perlxs_sv_deref(self.perl.raw(), self.raw(), kind, out, error) }
-        })
-    }
-
-    fn ask(&self, question: c_int) -> Result<c_int> {
-        let mut answer = 0;
-        contained(self.perl, |error| {
-            let perl = self.perl.raw();
-            // SAFETY: a live scalar of this interpreter; `answer` outlives the call.
-            unsafe { ffi::perlxs_sv_ask(perl, self.raw(), question, &mut answer, error) }
-        })?;
-        Ok(answer)
-    }
-
-    /// What this refers to, or `None` if it is no reference. Overloading is not asked.
-    ///
-    /// Returns `Err` if a tie method dies or exits.
-    ///
-    /// Example: [`Kind`].
-    pub fn kind(&self) -> Result<Option<Kind>> {
-        Ok(match self.ask(ffi::ASK_KIND)? {
-            ffi::KIND_NONE => None,
-            ffi::KIND_SCALAR => Some(Kind::Scalar),
-            ffi::KIND_ARRAY => Some(Kind::Array),
-            ffi::KIND_HASH => Some(Kind::Hash),
-            ffi::KIND_CODE => Some(Kind::Code),
-            ffi::KIND_GLOB => Some(Kind::Glob),
-            _ => Some(Kind::Other),
-        })
-    }
-
-    /// The class of the object that this refers to, or `None` if it refers to none
-    /// (Scalar::Util: `blessed`).
-    ///
-    /// Returns `Err` if a tie method dies or exits.
-    ///
-    /// Example: [`Kind`].
-    pub fn class(&self) -> Result<Option<String>> {
-        let name = Self::stored(self.perl, |out, error| {
-            // SAFETY: a live scalar of this interpreter; the places outlive the call.
-            unsafe { ffi::perlxs_sv_class(self.perl.raw(), self.raw(), out, error) }
-        })?;
-        name.map_or(Ok(None), |name| name.text())
     }
 
     /// Whether this is not undef (perlapi: `SvOK`).
@@ -603,22 +322,6 @@ impl Scalar {
         };
         String::from_utf8_lossy(text.buffer()).into_owned()
     }
-}
-
-/// The text of the keys, and the values, from the shim's list of both in turn.
-pub(crate) fn entries(items: Vec<Scalar>) -> Result<Vec<(String, Scalar)>> {
-    pairs(items)
-        .into_iter()
-        .map(|(key, value)| Ok((key.text()?.unwrap_or_default(), value)))
-        .collect()
-}
-
-/// Each two of them.
-fn pairs(items: Vec<Scalar>) -> Vec<(Scalar, Scalar)> {
-    let pairs = items.chunks_exact(2);
-    pairs
-        .map(|pair| (pair[0].clone(), pair[1].clone()))
-        .collect()
 }
 
 impl Clone for Scalar {

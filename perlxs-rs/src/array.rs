@@ -1,0 +1,172 @@
+//! Arrays.
+
+#![allow(unsafe_code)]
+
+use crate::aggregate::{clear, collect};
+use crate::guard::contained;
+use crate::{Perl, Result, Scalar, Value, ffi};
+
+/// A perl array: a new one, or what [`Scalar::array`] found behind a reference.
+///
+/// A tied array is asked by its methods: it has an element wherever it is looked for, which reads
+/// FETCH when it is read. Each function here returns `Err` if such a method, or a destructor that
+/// it runs, dies or exits; those that change the array also if it is read-only.
+///
+/// To perl it goes as a reference: `Value::from(&array)`.
+///
+/// ```
+/// # use perlxs::*;
+/// fn array(call: &Call<'_>) -> Result<Array> {
+///     let array = call.arg(0).array()?;
+///     array.ok_or_else(|| Error::croak("this needs an array"))
+/// }
+///
+/// /// `rotate(\@array)`: moves its last element to the front of a new array.
+/// fn rotate(call: &Call<'_>) -> Result<Value> {
+///     let old = array(call)?;
+///     let new = Array::new(call.perl());
+///     if let Some(last) = old.pop()? {
+///         new.push(last)?;
+///         for element in old.elements()? {
+///             new.push(element)?;
+///         }
+///         old.clear()?;
+///     }
+///     Ok((&new).into())
+/// }
+///
+/// /// `double(\@array)`: each of its elements, in place; returns how many there are.
+/// fn double(call: &Call<'_>) -> Result<Value> {
+///     let array = array(call)?;
+///     if array.is_empty()? {
+///         return Err(Error::croak("an empty array"));
+///     }
+///     for i in 0..array.len()? {
+///         let number = array.get(i)?.map_or(Ok(Number::Undef), |element| element.number())?;
+///         array.set(i, number.integer().unwrap_or(0) as i64 * 2)?;
+///     }
+///     Ok(array.len()?.into())
+/// }
+///
+/// fn primes(call: &Call<'_>) -> Result<Value> {
+///     Ok((&Array::of(call.perl(), [2, 3, 5])).into())
+/// }
+/// ```
+/// ```perl
+/// rotate([1, 2, 3]);              # [3, 1, 2]
+/// my @numbers = (1, undef, 7);
+/// double(\@numbers);              # 3
+/// @numbers;                       # 2, 0, 14
+/// double([]);                     # dies: an empty array
+/// double({});                     # dies: this needs an array
+/// primes();                       # [2, 3, 5]
+/// ```
+#[derive(Clone, Debug)]
+pub struct Array {
+    av: Scalar,
+}
+
+impl Array {
+    pub(crate) fn from_av(av: Scalar) -> Self {
+        Array { av }
+    }
+
+    /// A new empty array.
+    ///
+    /// Example: [`Array`].
+    pub fn new(perl: Perl) -> Self {
+        Array::from_av(Scalar::list(perl, []))
+    }
+
+    /// A new array of these values; a [`Value::Scalar`] is not copied.
+    ///
+    /// Example: [`Array`].
+    pub fn of<V: Into<Value>>(perl: Perl, values: impl IntoIterator<Item = V>) -> Self {
+        Array::from_av(Scalar::list(perl, values.into_iter().map(Into::into)))
+    }
+
+    /// The number of elements.
+    ///
+    /// Example: [`Array`].
+    pub fn len(&self) -> Result<usize> {
+        let mut len = 0;
+        contained(self.av.perl(), |error| {
+            // SAFETY: a live array of this interpreter; `len` outlives the call.
+            unsafe { ffi::perlxs_array_len(self.av.perl().raw(), self.av.raw(), &mut len, error) }
+        })?;
+        Ok(len)
+    }
+
+    /// Whether there are no elements.
+    ///
+    /// Example: [`Array`].
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Element `i`, counted from 0: the scalar itself, not a copy. `None` if there is none
+    /// (perlapi: `av_fetch`).
+    ///
+    /// Example: [`Array`].
+    pub fn get(&self, i: usize) -> Result<Option<Scalar>> {
+        Scalar::stored(self.av.perl(), |out, error| {
+            // SAFETY: a live array of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_array_get(self.av.perl().raw(), self.av.raw(), i, out, error) }
+        })
+    }
+
+    /// Assigns a value to element `i`, perl's `$array[i] = value`.
+    ///
+    /// Example: [`Array`].
+    pub fn set(&self, i: usize, value: impl Into<Value>) -> Result<()> {
+        let perl = self.av.perl();
+        let value = Scalar::new(perl, value);
+        contained(perl, |error| {
+            // SAFETY: a live array and a live scalar of this interpreter.
+            unsafe { ffi::perlxs_array_set(perl.raw(), self.av.raw(), i, value.raw(), error) }
+        })
+    }
+
+    /// Appends a value, a copy.
+    ///
+    /// Example: [`Array`].
+    pub fn push(&self, value: impl Into<Value>) -> Result<()> {
+        let perl = self.av.perl();
+        let value = Scalar::new(perl, value);
+        contained(perl, |error| {
+            // SAFETY: a live array and a live scalar of this interpreter.
+            unsafe { ffi::perlxs_array_push(perl.raw(), self.av.raw(), value.raw(), error) }
+        })
+    }
+
+    /// Removes the last element and returns it, or `None` if there is none.
+    ///
+    /// Example: [`Array`].
+    pub fn pop(&self) -> Result<Option<Scalar>> {
+        Scalar::stored(self.av.perl(), |out, error| {
+            // SAFETY: a live array of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_array_pop(self.av.perl().raw(), self.av.raw(), out, error) }
+        })
+    }
+
+    /// Removes all elements.
+    ///
+    /// Example: [`Array`].
+    pub fn clear(&self) -> Result<()> {
+        clear(&self.av)
+    }
+
+    /// All elements, not copies; undef where there is none.
+    ///
+    /// Example: [`Array`].
+    pub fn elements(&self) -> Result<Vec<Scalar>> {
+        collect(&self.av, ffi::ITEMS_ARRAY)
+    }
+}
+
+impl From<&Array> for Value {
+    /// A reference to the array.
+    fn from(array: &Array) -> Self {
+        Value::Scalar(array.av.reference())
+    }
+}
