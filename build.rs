@@ -1,4 +1,4 @@
-//! Refuses systems without clone(2), and links the unwinder statically.
+//! Refuses systems without clone(2), links the unwinder statically, and tells the version.
 
 use std::env;
 use std::fs;
@@ -32,6 +32,19 @@ fn link_unwinder_statically() {
     println!("cargo::rustc-link-search=native={directory}");
 }
 
+/// Perl's form of Cargo.toml's version, without the patch level: 2.0.0 is 2.000, 2.10.0 is 2.010.
+fn tell_version() {
+    let part = |name: &str| -> u32 {
+        let part = env::var(name).expect("cargo sets the version");
+        part.parse().expect("it is of numbers")
+    };
+    println!(
+        "cargo::rustc-env=PERL_VERSION={}.{:03}",
+        part("CARGO_PKG_VERSION_MAJOR"),
+        part("CARGO_PKG_VERSION_MINOR")
+    );
+}
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=CC");
@@ -40,4 +53,5 @@ fn main() {
         exit(1);
     }
     link_unwinder_statically();
+    tell_version();
 }

@@ -17,19 +17,13 @@ use std::ffi::CStr;
 
 use perlxs::{Module, Xsub};
 
-/// `$Linux::Clone::VERSION`: Cargo.toml's, without the patch level.
-const VERSION: &CStr = match CStr::from_bytes_with_nul(
-    concat!(
-        env!("CARGO_PKG_VERSION_MAJOR"),
-        ".",
-        env!("CARGO_PKG_VERSION_MINOR"),
-        "\0"
-    )
-    .as_bytes(),
-) {
-    Ok(version) => version,
-    Err(_) => panic!("the version has a NUL"),
-};
+/// `$Linux::Clone::VERSION`, which build.rs makes from Cargo.toml's.
+const VERSION: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("PERL_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => panic!("the version has a NUL"),
+    };
+
 /// Every name that Perl sees.
 fn module() -> Module {
     let xsubs: Vec<&Xsub> = calls::xsubs().collect();

@@ -169,6 +169,13 @@ ok !eval 'package Wrong; use Linux::Clone qw(NEWNS); 1', 'bare names are not exp
 like $@, qr/"NEWNS" is not exported/, 'and it says so';
 
 like $Linux::Clone::VERSION, qr/^\d+\.\d{3}$/, 'a version';
+is $Linux::Clone::Child::VERSION, $Linux::Clone::VERSION, 'of Linux::Clone::Child, too';
+# CPAN has 0.01, 1.0 to 1.3: what asks for one of these gets this one
+for my $asked ('0.01', '1.0', '1.1', '1.2', '1.3', '2', '2.000', 'v2.0.0') {
+    ok eval "package Asking; use Linux::Clone $asked; 1", "use Linux::Clone $asked" or diag $@;
+}
+ok !eval 'package Asking; use Linux::Clone 99; 1', 'but not a version yet to come';
+like $@, qr/^Linux::Clone version 99 required--this is only version \Q$Linux::Clone::VERSION\E/, 'and perl says so';
 ok !eval { XSLoader::load('Linux::Clone', '99.000'); 1 }, 'another version of the library';
 like $@, qr/^Linux::Clone object version \Q$Linux::Clone::VERSION\E does not match bootstrap parameter 99\.000/,
     'is refused';

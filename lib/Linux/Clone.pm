@@ -3,7 +3,7 @@ package Linux::Clone;
 use strict;
 use warnings;
 
-our $VERSION = '0.100';
+our $VERSION = '2.000';
 
 require XSLoader;
 XSLoader::load('Linux::Clone', $VERSION);
@@ -46,7 +46,7 @@ Linux::Clone - start processes with clone(2), leave namespaces with unshare(2)
 
 =head1 VERSION
 
-This is the manual of version 0.100.
+This is the manual of version 2.000.
 
 =head1 SYNOPSIS
 

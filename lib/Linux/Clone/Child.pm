@@ -5,7 +5,7 @@ use warnings;
 
 use Linux::Clone ();
 
-our $VERSION = '0.100';
+our $VERSION = '2.000';
 
 # A new thread gets a reference to undef in the place of an object: the child, and what DESTROY
 # does, are this thread's.
