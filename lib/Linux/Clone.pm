@@ -104,6 +104,9 @@ does from perl's C<fork>: it calls a coderef on a stack of its own and ends
 with what that returns. L</THE CHILD> says what that means for exceptions,
 C<exit>, output, C<END> blocks and destructors.
 
+This is a new module, with the functions of the one of this name by Marc
+Lehmann, versions 0.01 to 1.3: L</DIFFERENCES> says what is not as there.
+
 Flags have two names. C<Linux::Clone::NEWNS> is always there; C<CLONE_NEWNS>,
 its name in clone(2), can be imported. See L</FLAGS> and L</EXPORTS>.
 
@@ -1661,66 +1664,145 @@ child is there for C<wait>.
 
 =item Parentheses
 
-C<unshare A | B> is C<unshare(A | B)>. In version 0.01 it was
+C<unshare A | B> is C<unshare(A | B)>. Up to version 1.2 it was
 C<unshare(A) | B>. Since the prototype is a list's, C<unshare A, B> is a call
 with two arguments, which croaks.
 
 =back
 
-=head1 DIFFERENCES FROM 0.01
+=head1 DIFFERENCES
 
-What 0.01 had is still here, under the same names, and so is what 1.3 added:
-setns, pivot_root, kcmp, siocsifflags, configure_loopback, and the constants
-KCMP_* and NS_*.
+This module replaces the one of the same name on CPAN, by Marc Lehmann, whose
+versions are 0.01 and 1.0 to 1.3. What those had is here, with the same names
+and arguments; the code is new. Their version numbers will do:
+C<use Linux::Clone 1.3> gets this module. Scripts that use one of them run
+unchanged, unless they notice one of the following.
+
+=head2 From 0.01 to 1.3
 
 =over 4
 
 =item *
 
-The prototype of unshare is C<@>, not C<$>: C<unshare A | B> is
-C<unshare(A | B)>. 1.3 has this too.
+The exit status is what the coderef returned. It was another one: 17 for
+C<sub { 77 }> with 1.3 and perl 5.36, since the value was taken from perl's
+stack twice.
 
 =item *
 
-VM without VFORK croaks, where 0.01 let both processes loose on one
-interpreter. VM with VFORK works, and so do SETTLS, PARENT_SETTID,
-CHILD_SETTID and CHILD_CLEARTID.
+An exception in the coderef ends the child. It went on to the caller's
+C<eval>, in the child: from there on two processes ran the caller's code.
+C<last> and C<goto> do not leave the coderef either.
 
 =item *
 
-The exit status is what the coderef returned; 0.01 evaluated it twice and gave
-another one. An exception, C<exit> and C<last> in the coderef end the child
-and nothing else.
+What a child had printed is written when its coderef returns. It was lost if
+it was still in a buffer. What the parent has in its buffers is written before
+the child starts.
 
 =item *
 
-The stack has a guard, is not executable, and is unmapped; 0.01 lost 4 MB
-with each call. Sizes that cannot work are raised.
+C<$ptid> receives the thread id. It was 0 or anything: the kernel got the
+address of a pointer. Six arguments are accepted, as the manual said.
 
 =item *
 
-C<$ptid> receives the thread id; 0.01 passed the kernel the address of the
-scalar itself. Six arguments are accepted, as 0.01 only said.
+C<$tls> is an address. It was a string of bytes, as it is on i386 still.
 
 =item *
 
-Arguments are checked before anything is created, buffered output is flushed
-first, and signals are blocked meanwhile.
+PIDFD needs C<$ptid>, into which the descriptor goes.
 
 =item *
 
-New are spawn, clone3, pidfd_open, pidfd_send_signal and waitid, with their
-constants; NEWCGROUP, NEWTIME, PIDFD, PARENT, CLEAR_SIGHAND, INTO_CGROUP and
-CSIGNAL; and that functions and constants can be imported.
+VM without VFORK croaks; it let both processes loose on one interpreter. So
+does SIGHAND or SETTLS in shared memory, where L</FLAGS> says so, and so does
+an exit signal above 64, with which no child was found again. VM with VFORK
+works, and so do SETTLS, PARENT_SETTID, CHILD_SETTID and CHILD_CLEARTID.
 
 =item *
 
-New beside 1.3's functions are ns_get_userns, ns_get_parent, ns_get_nstype and
-ns_get_owner_uid, the constants IFF_*, and NS_GET_OWNER_UID, the kernel's name
-of NS_OWNER_UID. All handles will do, not only descriptors; kcmp takes them,
-too, and the bytes of a C<struct kcmp_epoll_slot>. Arguments that make no
-sense croak: among them names of files and interfaces with a NUL, and
-interfaces' names that are too long.
+Where a number belongs, what is none croaks: text (which was 0, so that
+C<unshare 'NEWNS'> returned 0 and did nothing), undef, a fraction. And so does
+a number too large: bits above the lowest 32 were cut off. All the bits of
+C<unshare> go to the kernel, which answers EINVAL. What is no code croaks in
+the parent; it did in the child, which then ran the caller's code.
+
+=item *
+
+The stack has a guard, is not executable, and is unmapped; each call left 4 MB
+mapped. Sizes that cannot work are raised, and negative ones croak.
+
+=item *
+
+Signals are blocked meanwhile. In taint mode tainted arguments croak.
+
+=item *
+
+C<use Linux::Clone 'NAME'> exports that name, or croaks. It did nothing,
+whatever the name was.
+
+=item *
+
+C<unshare A | B> is C<unshare(A | B)>, as it is in 1.3. Up to 1.2 it was
+C<unshare(A) | B>, since the prototype of unshare was C<$>; it is C<@>.
+
+=back
+
+=head2 From 1.0 to 1.3
+
+=over 4
+
+=item *
+
+configure_loopback configures the interface. 1.3 did not pass on the flags
+that it was to set: on one system it returned, and lo was still down. It dies
+on errors, as before, but with another message, which now says where.
+
+=item *
+
+siocsifflags sets the flags that it is given; those of 1.3 were whatever was
+in memory. Without C<$flags> it keeps what is set besides. The name of an
+interface that is too long, or has a NUL, croaks; it was cut off.
+
+=item *
+
+setns takes more: handles by name, IO objects, directory handles. So for one
+of a directory C<$!> is EINVAL; it was EBADF. undef croaks; it was EBADF.
+
+=item *
+
+kcmp takes handles, where a reference was taken for a number, and the bytes of
+a C<struct kcmp_epoll_slot>. A process id of more than 32 bits croaks; it was
+cut off.
+
+=item *
+
+pivot_root takes names as C<chdir> does: characters above 255 are UTF-8; they
+died of C<Wide character>. A name with a NUL croaks; it was cut off there.
+undef croaks; it was the empty name.
+
+=back
+
+=head2 New
+
+=over 4
+
+=item *
+
+The functions spawn, clone3, pidfd_open, pidfd_send_signal and waitid;
+ns_get_userns, ns_get_parent, ns_get_nstype and ns_get_owner_uid.
+
+=item *
+
+The constants PARENT, CLEAR_SIGHAND and INTO_CGROUP, the L</PIDFD AND WAIT
+CONSTANTS>, IFF_*, and NS_GET_OWNER_UID, the kernel's name of NS_OWNER_UID.
+Those of 1.3 are always there, whatever the headers of the building machine
+have.
+
+=item *
+
+Functions and constants can be imported.
 
 =back
 
@@ -1739,7 +1821,9 @@ L<perlfunc/fork>, L<perlfunc/waitpid>, L<perlipc>, L<threads>, L<POSIX>
 
 =head1 AUTHORS
 
-The Linux::Clone developers
+The Linux::Clone developers. The interface of clone, unshare, setns,
+pivot_root, kcmp, siocsifflags and configure_loopback is that of Marc
+Lehmann's Linux::Clone.
 
 =head1 LICENSE
 

@@ -36,7 +36,7 @@ like $readme, qr/\A\Q$name\E\n/, "the manual's name of it";
 my %items = map { $_ => 1 } $manual =~ /^=(?:item|head2) ([A-Z_a-z]\w*)$/mg;
 my %named = map { s/^Linux::Clone::|^CLONE_//r => 1 } $readme =~ /(?<!\$)\b(Linux::Clone::\w+|CLONE_[A-Z]+|NEW[A-Z]+)\b/g;
 cmp_ok scalar(keys %named), '>', 2, 'names in it';
-is_deeply [ grep { !$items{$_} && ! -e top() . "/lib/Linux/Clone/$_.pod" } sort keys %named ], [], 'that the manual has';
+is_deeply [ grep { !$items{$_} && !-e top() . "/lib/Linux/Clone/$_.pod" } sort keys %named ], [], 'that the manual has';
 like $_, qr/under\s+the\s+same\s+terms\s+as\s+Perl\s+itself/i, 'the license' for $readme, $manual;
 
 # the crates that it asks for
