@@ -4,11 +4,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
-use CloneTest;
+use CloneTest qw(:DEFAULT kernel_since);
+use Config;
 use Linux::Clone qw(:wait pidfd_open pidfd_send_signal waitid);
 use Fcntl qw(F_GETFD F_GETFL FD_CLOEXEC);
 use IO::File ();
-use POSIX qw(EAGAIN EBADF ECHILD EINVAL EPERM ESRCH SIGCHLD SIGCONT SIGKILL SIGSTOP SIGTERM SIGUSR1);
+use POSIX qw(EAGAIN EBADF ECHILD EINVAL ENOENT EPERM ESRCH SIGCHLD SIGCONT SIGKILL SIGSTOP SIGTERM SIGUSR1);
 
 my $refusal = waitid_refusal();
 plan skip_all => $refusal if $refusal ne '';
@@ -88,6 +89,20 @@ my $uid = $<;
 is errno_of(sub { pidfd_open(0) }), EINVAL, 'pidfd_open 0: EINVAL';
 is errno_of(sub { pidfd_open(-1) }), EINVAL, 'pidfd_open -1: EINVAL';
 is errno_of(sub { pidfd_open($$, 1) }), EINVAL, 'pidfd_open with a flag that there is not: EINVAL';
+SKIP: {
+    skip 'this perl has no threads', 2 if !$Config{useithreads};
+    my ($output) = perl_output(<<'PERL');
+        use threads; use Linux::Clone qw(pidfd_open PIDFD_THREAD); $| = 1;
+        my $thread = threads->create(sub { sleep 60 });
+        my ($tid) = grep { $_ != $$ } map { m{(\d+)\z} } glob '/proc/self/task/*';
+        print pidfd_open($tid) == -1 ? $! + 0 : 'done', ' ', pidfd_open($tid, PIDFD_THREAD) == -1 ? $! + 0 : 'done';
+        POSIX::_exit(0) if require POSIX;
+PERL
+    my ($plain, $flagged) = split / /, $output;
+    # 6.18 says ENOENT
+    ok $plain == ENOENT || $plain == EINVAL && !kernel_since('6.18'), 'pidfd_open of a thread that does not lead its process' or diag $output;
+    ok $flagged eq 'done' || $flagged == EINVAL && !kernel_since('6.9'), 'PIDFD_THREAD takes it' or diag $output;
+}
 {
     my $fd = pidfd_open($$, undef);
     cmp_ok $fd, '>', 2, 'of this process; undef for the flags';
@@ -270,6 +285,16 @@ for my $safe (1, 0) {
         ok !eval { $code->(); 1 }, "\$$what that dies";
         is $@, "no value\n", 'is heard';
     }
+}
+
+# ---- PIDFD_SELF ----
+
+for ([ 'PIDFD_SELF_THREAD', -10_000 ], [ 'PIDFD_SELF_THREAD_GROUP', -10_001 ]) {
+    my ($name, $number) = @$_;
+    is errno_of(sub { pidfd_send_signal($number, 0) }), kernel_since('6.17') ? 0 : EBADF, "$name: a signal"
+        if kernel_since('6.17') || !kernel_since('6.14');
+    is errno_of(sub { waitid(P_PIDFD, $number, WEXITED | WNOHANG) }), EINVAL, 'but waitid does not take it';
+    is errno_of(sub { Linux::Clone::setns($number, Linux::Clone::NEWUTS()) }), EBADF, 'nor setns';
 }
 
 # ---- nothing is left behind ----

@@ -327,9 +327,10 @@ close (C<POSIX::close>). C<$flags> may have PIDFD_NONBLOCK and PIDFD_THREAD;
 without it, or with a literal C<undef>, they are 0. See pidfd_open(2), Linux
 5.3, and L<Linux::Clone::Cookbook/Signals and status by a pidfd>.
 
-On failure it returns -1, and C<$!> is EINVAL (no such flag, C<$pid> below 1;
-before Linux 6.9 also a thread that is no process), EMFILE, ENFILE, ENOSYS (an
-older kernel) or ESRCH (there is no such process).
+On failure it returns -1, and C<$!> is EINVAL (no such flag, C<$pid> below 1),
+EMFILE, ENFILE, ENOENT (a thread that does not lead its process, without
+PIDFD_THREAD; older kernels say EINVAL), ENOSYS (an older kernel) or ESRCH
+(there is no such process).
 
 =head2 pidfd_send_signal
 
@@ -593,7 +594,8 @@ its method FILENO. A handle without a descriptor, since it is closed or in
 memory, is an error of the system, EBADF, not an exception.
 
 Numbers go to the kernel as they are. So does -1, which is EBADF or EINVAL
-there; some other negative ones mean something (PIDFD_SELF in Linux 6.14).
+there. Since Linux 6.17 two negative ones mean something, to pidfd_send_signal
+alone: -10000 is the calling thread, -10001 the calling process (PIDFD_SELF).
 
 =head2 Errors
 
@@ -612,19 +614,21 @@ control group or of the system. Also as L</THREADS> says.
 Flags that exclude each other, that lack another which they need, or whose
 kind of namespace this kernel is built without: see L</FLAGS>.
 
-clone: also PARENT in a process that is pid 1, and NEWPID after C<unshare>
-with NEWPID. unshare: also a bit that it does not know, a second NEWPID, and
-NEWUSER, THREAD, SIGHAND or VM in a process with several threads.
+clone: also PARENT in a process that is pid 1, and NEWPID or THREAD after
+C<unshare> with NEWPID. unshare: also a bit that it does not know, a second
+NEWPID, and NEWUSER, THREAD, SIGHAND or VM in a process with several threads.
 
 =item EMFILE, ENFILE
 
 clone, clone3: no descriptor is left for PIDFD; the process, or the system,
 has too many open.
 
-=item EBADF, EBUSY, EEXIST
+=item EBADF, EBUSY, EEXIST, ENOENT, EOPNOTSUPP
 
-clone3: C<cgroup> is no descriptor of a control group, or of one that takes no
-processes; a thread id of C<set_tid> is taken.
+clone3: C<cgroup> is no descriptor of a control group (EBADF), or of one that
+takes no processes (EBUSY), that has been removed (ENOENT), or whose type is
+C<domain invalid>, since a neighbour is threaded (EOPNOTSUPP); a thread id of
+C<set_tid> is taken (EEXIST).
 
 =item ENOMEM
 
@@ -697,14 +701,14 @@ complete in 2.6.29, unshare (2.6.24). See network_namespaces(7).
 
 A new user namespace, in which the child (with unshare: the caller) has all
 capabilities. Usable since Linux 3.8, unshare (3.8; does FS too). Needs no
-privilege since 3.8. Not with FS, THREAD or PARENT; unshare refuses it to a
-process with several threads. See user_namespaces(7).
+privilege since 3.8. Not with FS or THREAD; unshare refuses it to a process
+with several threads. See user_namespaces(7).
 
 =item NEWPID
 
 A new PID namespace, in which the child is pid 1. Linux 2.6.24, unshare (3.8;
 moves the caller's later children, not the caller, and once only). Not with
-THREAD or PARENT. See pid_namespaces(7).
+THREAD. Croaks with SIGHAND, which says why. See pid_namespaces(7).
 
 =item NEWCGROUP
 
@@ -751,24 +755,25 @@ Share the I/O context: the disk scheduler treats both processes as one. Linux
 =item VM
 
 Share the memory. Linux 2.0. In clone only with VFORK, else it croaks: two
-processes would run in one interpreter at once. See
+processes would run in one interpreter at once. Croaks with SETTLS. See
 L<Linux::Clone::SharedMemory>. unshare accepts it in a process of one thread,
 without effect.
 
 =item SIGHAND
 
 Share the table of signal handlers. Linux 2.0. Needs VM. In the child all
-signals stay blocked until it execs or ends. Not with NEWPID: when process 1
-of a namespace ends the kernel ignores SIGCHLD for all who share the table, so
-that the parent could wait for nobody any more. unshare accepts it in a
+signals stay blocked until it execs or ends. Not with CLEAR_SIGHAND. Croaks
+with NEWPID: when process 1 of a namespace ends the kernel ignores SIGCHLD for
+all who share the table, so that the parent could wait for nobody any more.
+unshare accepts it in a
 process of one thread, without effect.
 
 =item THREAD
 
 Start a thread of the caller's process instead of a process. Linux 2.4.0.
-Needs SIGHAND and VM. It runs and ends before clone returns: see
-L<Linux::Clone::SharedMemory>; L<threads> has others. unshare accepts it in a
-process of one thread, without effect.
+Needs SIGHAND and VM. Not with NEWPID or NEWUSER. It runs and ends before
+clone returns: see L<Linux::Clone::SharedMemory>; L<threads> has others.
+unshare accepts it in a process of one thread, without effect.
 
 =back
 
@@ -787,14 +792,15 @@ VM see L<Linux::Clone::SharedMemory>.
 =item PARENT
 
 The child's parent is the caller's parent, which gets the caller's own exit
-signal when the child ends, and which alone can wait for it. Linux 2.3.12. Not
-with NEWPID or NEWUSER, and not in a process that is pid 1.
+signal when the child ends, and which alone can wait for it. Linux 2.3.12;
+together with NEWPID or NEWUSER, 3.13. A process that is pid 1 gets EINVAL.
 
 =item PIDFD
 
 C<$ptid>, which must be given, receives a descriptor of the child: see
-pidfd_open(2). It has the close-on-exec flag. Linux 5.2. Not with
-PARENT_SETTID or DETACHED; with THREAD only in recent kernels.
+pidfd_open(2). It has the close-on-exec flag. Linux 5.2. Not with DETACHED; in
+clone not with PARENT_SETTID, which wants the same place. With THREAD it takes
+a recent kernel.
 
 =item INTO_CGROUP
 
@@ -809,8 +815,8 @@ SIGHAND.
 
 =item PARENT_SETTID
 
-C<$ptid> receives the child's thread id. Linux 2.5.49. Not with PIDFD. The
-module sets C<$ptid> anyway.
+C<$ptid> receives the child's thread id. Linux 2.5.49. In clone not with
+PIDFD. The module sets C<$ptid> anyway.
 
 =item CSIGNAL
 
@@ -840,7 +846,8 @@ A tracer cannot force PTRACE on this child. Linux 2.5.46.
 
 =item SETTLS
 
-Set the child's thread-local storage to C<$tls>. Linux 2.5.32. Not with VM.
+Set the child's thread-local storage to C<$tls>. Linux 2.5.32. Croaks with VM:
+one interpreter would have two of them.
 
 =item CHILD_SETTID
 
@@ -849,11 +856,14 @@ Store the child's thread id in the child's memory at C<$ctid>. Linux 2.5.49.
 =item CHILD_CLEARTID
 
 Clear the thread id at C<$ctid> in the child's memory when the child lets go
-of that, and wake who waits there with futex(2). Linux 2.5.49.
+of that, and wake who waits there with futex(2). The kernel does so only where
+somebody else shares the memory: with VM. A copy's own memory goes without,
+even where the word is in a mapping that others share. Linux 2.5.49.
 
 =item DETACHED
 
-Without effect since Linux 2.6.0. Not with PIDFD.
+Without effect in clone since Linux 2.6.0. Not with PIDFD. clone3 refuses it,
+even alone.
 
 =back
 
@@ -1614,8 +1624,9 @@ could not be written.
 
 A child whose exit signal is not SIGCHLD is one that C<wait> and C<waitpid> do
 not find (they answer -1 with ECHILD) unless C<waitpid> gets the flag __WALL.
-So it is with L</waitid>. A child with PARENT is not the
-caller's: the caller's parent has to wait for it, and must expect it.
+So it is with L</waitid>. An exec in the child ends that: from then on its
+exit signal is SIGCHLD, and a plain C<wait> finds it. A child with PARENT is
+not the caller's: the caller's parent has to wait for it, and must expect it.
 
 =item FILES and perl's handles
 
@@ -1638,7 +1649,9 @@ once only.
 After C<unshare> with NEWPID or NEWTIME the caller is where it was; its
 children from then on are in the new namespace. With NEWPID the first of them
 is pid 1, and when that one has ended no other can be started: C<fork> and
-clone fail with ENOMEM.
+clone fail with ENOMEM. And after NEWPID the caller can start no thread, since
+all threads of a process are in one PID namespace: EINVAL, also from the
+C<create> of L<threads>.
 
 =item NEWUSER and threads
 
