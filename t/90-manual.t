@@ -242,14 +242,24 @@ my %recipes = (
 );
 
 my ($before, @recipes) = split /^=head2 (.*)\n/m, $pod{'Linux::Clone::Cookbook'} =~ s/^=head1 SEE ALSO\n.*//msr;
-is_deeply [ programs($before // '') ], [], 'no program of the cookbook is without a title';
+my $idiom = '$? & 127 ? 128 + ($? & 127) : $? >> 8';
+is_deeply [ programs($before // '') ], ["    my \$status = $idiom;\n\n"], 'no program of the cookbook is without a title';
 my @sections = ((map { ("$_: SYNOPSIS" => section($_, 'SYNOPSIS')) } grep { $pod{$_} =~ /^=head1 SYNOPSIS$/m } @pages), @recipes);
 my @titles = @sections[ grep { $_ % 2 == 0 } 0 .. $#sections ];
 is_deeply [ sort @titles ], [ sort keys %recipes ], 'each recipe has an expectation';
 
+for ([ 3 << 8, 3 ], [ 9, 137 ], [ 11 | 128, 139 ], [ 0, 0 ], [ -1, 255 ]) {
+    (local $?, my $expected) = @$_;
+    is eval $idiom, $expected, "\$? is $?: the one idiom of the recipes says $expected";
+}
+
 while (my ($title, $text) = splice @sections, 0, 2) {
     my @programs = programs($text);
     is @programs, 1, "$title: one program";
+    # "Waiting for any child" tells the two apart by itself
+    is_deeply [ grep { />> 8/ && !/\Q$idiom\E/ } split /\n/, $text ],
+        $title eq 'Waiting for any child' ? ['            : "exit status " . ($? >> 8) . "\n";'] : [],
+        "$title: a killed program is no success";
     my $recipe = $recipes{$title} or next;
     SKIP: {
         my $flags = $recipe->{flags};

@@ -64,7 +64,7 @@ This is the manual of version 2.000.
         exec     => ['sh', '-c', 'echo process $$ of $(uname -n)'],
     ) or die "$Linux::Clone::error\n";
     $child->wait;
-    print "exit status ", $? >> 8, "\n";
+    print "exit status ", $? & 127 ? 128 + ($? & 127) : $? >> 8, "\n";
 
     # the system call itself, with a coderef for the child
     my $pid = clone sub {
@@ -74,7 +74,7 @@ This is the manual of version 2.000.
     die "clone: $!\n" if $pid == -1;
 
     waitpid $pid, 0;
-    print "exit status ", $? >> 8, "\n";
+    print "exit status ", $? & 127 ? 128 + ($? & 127) : $? >> 8, "\n";
 
     # this process moves: afterwards it sees an unconfigured lo alone
     unshare CLONE_NEWUSER | CLONE_NEWNET and die "unshare: $!\n";
