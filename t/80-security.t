@@ -359,6 +359,89 @@ SKIP: {
     }
 }
 
+# What the manual says that spawn does not take away.
+SKIP: {
+    skip 'the files and groups of root', 4 if $> != 0;
+    my $dir = tempdir(CLEANUP => 1);
+    open my $file, '>', "$dir/roots" or die "$dir/roots: $!";
+    print {$file} 'as it was';
+    close $file;
+    chmod 0600, "$dir/roots";
+    my $told = told(sub { open my $mine, '>', "$dir/roots" or return "open: $!"; print {$mine} 'written'; close $mine ? 'done' : "close: $!" },
+        uid_map => 'root', gid_map => 'root');
+    skip "the kernel refuses user namespaces: $told", 4 if $told =~ /^errno/;
+    is $told . ', ' . slurp("$dir/roots"), 'done, written', "uid_map => 'root' by root: the host's files stay its own";
+    $told = told(sub { open my $mine, '>', "$dir/roots" and return 'open'; $! + 0 }, uid_map => [ [ 0, 100_000, 1000 ] ], gid_map => [ [ 0, 100_000, 1000 ] ]);
+    is $told, POSIX::EACCES(), 'with a map of other users they are not';
+
+    skip 'the number of prctl(2) is not known here', 2 if !defined nr('prctl');
+    chmod 0750, $dir;
+    chown 0, 12_345, $dir, "$dir/roots";
+    chmod 0640, "$dir/roots";
+    for my $map ('root', 'self') {
+        is result(sub {
+            $) = '65534 12345';
+            POSIX::setgid(65534);
+            POSIX::setuid(65534);
+            syscall nr('prctl'), 4, 1, 0, 0, 0;    # PR_SET_DUMPABLE: its /proc is its own again
+            return told(sub { eval { slurp("$dir/roots") } // "no: $!" }, uid_map => $map, gid_map => $map);
+        }), 'written', "$map: supplementary groups stay, and what they may read";
+    }
+}
+# The terminal, and the session: fields 6 and 7 of proc_pid_stat(5).
+sub terminal { return join ' ', (split ' ', slurp('/proc/self/stat') =~ s/.*\)//sr)[ 3, 4 ] }
+is told(\&terminal), terminal(), 'a child has its caller\'s session and terminal';
+is output(exec => [ $^X, '-0777', '-ne', 's/.*\)//s; print join " ", (split)[3, 4]' , '/proc/self/stat' ]), terminal(), 'a program too';
+
+SKIP: {
+    # a terminal of our own, since a test has none, or the developer's
+    my $told = result(sub {
+        my ($unlock, $number, $simulate) = (0x40045431, 0x80045430, 0x5412);    # TIOCSPTLCK, TIOCGPTN, TIOCSTI
+        local $SIG{HUP} = 'IGNORE';    # the terminal goes before its session does
+        POSIX::setsid();
+        open my $master, '+<', '/dev/ptmx' or return "no terminal: $!";
+        ioctl $master, $unlock, my $zero = pack 'i', 0 or return "no terminal: $!";
+        ioctl $master, $number, my $n = pack 'i', 0 or return "no terminal: $!";
+        open my $terminal, '+<', '/dev/pts/' . unpack 'i', $n or return "no terminal: $!";
+        my $child = spawn(code => sub { for (split //, "ls\n") { ioctl $terminal, $simulate, my $byte = $_ or return 1 } return 0 }) or return $Linux::Clone::error;
+        $child->wait;
+        return 'refused' if $?;
+        return 'read ' . readline $terminal;
+    });
+    skip $told, 1 if $told =~ /^no terminal/;
+    my $may = $> == 0 ? 1 : eval { slurp('/proc/sys/dev/tty/legacy_tiocsti') } // 1;
+    is $told, $may == 1 ? "read ls\n" : 'refused', 'a child may type into the terminal, where the system lets it';
+}
+
+# parent_death is for the child alone; a PID namespace ends with its process 1.
+for my $flags (0, namespace_flags(CLONE_NEWPID)) {
+    SKIP: {
+        needs($flags, 1) if $flags;
+        pipe my $read, my $write or die "pipe: $!";
+        pipe my $told, my $tell or die "pipe: $!";
+        my $parent = fork // die "fork: $!";
+        if (!$parent) {
+            close $read;
+            spawn(parent_death => 'KILL', flags => $flags, code => sub {
+                my $grandchild = fork // die "fork: $!";
+                if (!$grandchild) { syswrite $tell, "$$\n"; close $tell; sleep 60; POSIX::_exit(0) }
+                sleep 60;
+            }) or die $Linux::Clone::error;
+            sleep 60;
+            POSIX::_exit(0);
+        }
+        close $_ for $write, $tell;
+        chomp(my $grandchild = <$told> // 'none');
+        kill KILL => $parent;
+        waitpid $parent, 0;
+        # the pipe ends when all have ended
+        vec(my $ready = '', fileno $read, 1) = 1;
+        my $ended = select $ready, undef, undef, $flags ? 20 : 0.5;
+        is $ended, $flags ? 1 : 0, $flags ? 'with NEWPID a grandchild ends when the parent does' : 'parent_death: a grandchild outlives the parent';
+        kill KILL => $grandchild if !$flags && $grandchild =~ /^\d+$/;
+    }
+}
+
 # A program that becomes another user is, until it runs, a copy of its privileged parent. Processes
 # of that user may not look into it.
 SKIP: {

@@ -1273,6 +1273,27 @@ id, is a copy of its parent at first. Until a program runs in it processes of
 that user cannot trace it, or read its memory. With C<code> they can: it owns
 its F</proc/self>, as any child does. Keep no secrets in such a parent.
 
+A user namespace takes nothing away by itself. Files outside belong to whom
+they belonged to: with C<< uid_map => 'root' >> by root, root inside is root
+outside, and may write every file that it sees. Map other users, or give it
+another C<root>. Supplementary groups stay, with what they may read and write,
+though inside they have no names; only a child that becomes another user loses
+them.
+
+A child has its caller's session and terminal. It can read what is typed
+there, and on systems that allow it (F</proc/sys/dev/tty/legacy_tiocsti>) put
+words into the terminal's input, which the caller's shell reads: see
+ioctl_tty(2), TIOCSTI. Let what you do not trust start a session of its own,
+C<POSIX::setsid> or setsid(1), and give it other descriptors than the
+terminal's.
+
+C<parent_death> is for the child alone. What that has started outlives it,
+unless it is in a PID namespace (NEWPID), which ends with its process 1.
+
+With C<cwd> a program whose name has a slash but does not begin with one is
+looked up in that directory, and so are the elements of PATH that are empty or
+relative. Who may write there chooses the program.
+
 Taint mode (perl's switch -T, see L<perlsec>): the functions that change
 something outside of the program refuse tainted arguments, all of them, as
 perl's own functions do. These are clone, clone3, spawn with its options and
