@@ -55,6 +55,29 @@ sub lines { return map { s/^\s+//r } split /\n/, $_[0] }
     is output(exec => [ 'sh', '-c', 'stat -c %u /proc/self/environ' ], uid_map => 'root', gid_map => 'root'), "0\n", 'its /proc/self is its own';
     is told(sub { -w '/proc/self/oom_score_adj' ? 'so' : 'not' }, uid_map => 'root', gid_map => 'root'), 'so', 'that of code too';
 }
+# What a whole system needs, and a container with one user does not have: the manual's cookbook.
+{
+    my @map = (uid_map => 'root', gid_map => 'root');
+    my $made = "$dir/system";
+    mkdir $_ or die "$_: $!" for $made, "$made/dev";
+    open my $fh, '>', "$made/file" or die "$made/file: $!";
+    close $fh;
+    is told(sub { chown(1, 1, "$made/file") ? 'done' : $! + 0 }, @map), EINVAL, "'root': chown to a user that there is not";
+    is told(sub { local $! = 0; $) = '0 0'; $! + 0 }, @map), $uid == 0 ? 0 : EPERM, 'setgroups(2): ' . ($uid == 0 ? 'for root' : 'denied');
+    my ($output) = told(sub { `mknod $made/dev/zero c 1 5 2>&1`; -e "$made/dev/zero" ? 'made' : $? ? 'refused' : 'nothing' }, @map);
+    is $output, 'refused', 'nobody makes device files there';
+    # so they come from outside, before root is entered: a namespace in the other
+    my $told = told(sub {
+        open my $file, '>', "$made/dev/null" or return "open: $!";
+        my $said = `mount --bind /dev/null $made/dev/null 2>&1`;
+        return "mount: $said" if $said ne '';
+        return told(sub { open my $null, '>', '/dev/null' or return "open: $!"; print {$null} 'x' x 100_000; close $null or return "close: $!"; -c '/dev/null' && join ' ', glob '/*' }, root => $made);
+    }, @map, flags => Linux::Clone::NEWNS);
+    SKIP: {
+        skip $told, 1 if $told =~ /^mount: /;
+        is $told, '/dev /file', 'a device file is mounted, and works below the new root';
+    }
+}
 SKIP: {
     skip 'rows by the parent: for root', 9 if $uid != 0;
     my @rows = (uid_map => [ [ 0, 100_000, 1000 ], [ 2000, 0, 1 ] ], gid_map => [ [ 0, 200_000, 1000 ], [ 2000, 0, 1 ] ]);
