@@ -266,7 +266,6 @@ fn extension(examples: &[Example]) -> String {
     let _ = write!(
         source,
         "\nfn module() -> perlxs::Module {{\n\
-         std::panic::set_hook(Box::new(|_| {{}}));\n\
          perlxs::Module::new(c\"Examples\", c\"1\", &[{xsubs}])\n}}\n\
          perlxs::boot!(boot_Examples, module);\n"
     );
