@@ -47,40 +47,85 @@ int perlxs_flush_all(perlxs_interp *interp, SV **error)
 #ifndef ENV_LOCK /* perls before 5.32 */
 #define ENV_LOCK NOOP
 #define ENV_UNLOCK NOOP
+#define ENV_INIT NOOP
 #endif
 
-/* Those that perl takes for its fork, and two more: of the environment, which localtime takes too,
- * and of the hints that each scope refers to. They come last, since a thread that waits for fork's
- * locks is copied with those that it holds; whoever holds one of the two takes none of perl's but
- * its malloc's, if it has one. */
-void perlxs_fork_lock(perlxs_interp *interp)
+/* How many threads hold two locks that perl's fork leaves out, or wait for one: that of the
+ * environment, which localtime takes too, and that of the hints that each scope refers to. */
+static long S_hold_ours;
+
+/* In a copy of the process, where those threads are not. Whoever made it, and whoever held them: a
+ * lock that is held is no use to anybody there. */
+static void S_free_ours(void)
 {
-    dINTERP;
+    if (S_hold_ours) {
+        S_hold_ours = 0;
+        ENV_INIT;
+#ifdef USE_ITHREADS
+        MUTEX_INIT(&PL_hints_mutex);
+#endif
+    }
+}
+
+/* They come before those of fork, since fork(3) itself takes those; so a thread that waits for
+ * fork's is copied, by the fork of another, with ours held: S_free_ours is for that, too. */
+static void S_lock_ours(pTHX)
+{
+    static int registered;
 
     /* what each copy would have to make for itself, as perlxs_main_run does */
     if (!PL_curstackinfo->si_next)
         ALLOCATING(dSP; PUSHSTACKi(PERLSI_UNKNOWN); POPSTACK);
-    Perl_atfork_lock();
+    __atomic_add_fetch(&S_hold_ours, 1, __ATOMIC_SEQ_CST);
     ENV_LOCK;
 #ifdef USE_ITHREADS
     MUTEX_LOCK(&PL_hints_mutex);
 #endif
+    /* after those of perl, which its main registers: so it runs when these are free */
+    if (!registered)
+        registered = pthread_atfork(NULL, NULL, S_free_ours) == 0;
+}
+
+static void S_unlock_ours(pTHX)
+{
+#ifdef USE_ITHREADS
+    MUTEX_UNLOCK(&PL_hints_mutex);
+#endif
+    ENV_UNLOCK;
+    __atomic_sub_fetch(&S_hold_ours, 1, __ATOMIC_SEQ_CST);
+}
+
+void perlxs_fork_lock(perlxs_interp *interp)
+{
+    dINTERP;
+
+    S_lock_ours(aTHX);
+    Perl_atfork_lock();
 }
 
 void perlxs_fork_unlock(perlxs_interp *interp, int in_copy)
 {
     dINTERP;
 
-    PERL_UNUSED_VAR(in_copy);
-#ifdef USE_ITHREADS
-    MUTEX_UNLOCK(&PL_hints_mutex);
-#endif
-#ifdef PERL_RW_MUTEX_INIT
-    if (in_copy) /* nobody waits there, whatever the condition variable says that was copied */
-        COND_INIT(&PL_env_mutex.wakeup);
-#endif
-    ENV_UNLOCK;
     Perl_atfork_unlock();
+    if (in_copy)
+        S_free_ours();
+    else
+        S_unlock_ours(aTHX);
+}
+
+pid_t perlxs_fork(perlxs_interp *interp)
+{
+    dINTERP;
+    pid_t pid;
+
+    S_lock_ours(aTHX);
+    pid = my_fork();
+    if (pid == 0)
+        Perl_atfork_lock(); /* as in any other copy */
+    else
+        S_unlock_ours(aTHX);
+    return pid;
 }
 
 void perlxs_forget_signals(perlxs_interp *interp)

@@ -266,8 +266,12 @@ int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len);
 void perlxs_before_exec(perlxs_interp *interp);
 
 int perlxs_flush_all(perlxs_interp *interp, SV **error);
+/* perl's locks, for a copy of the process that is not made by fork(3), which runs nothing of the C
+ * library's handlers (pthread_atfork). */
 void perlxs_fork_lock(perlxs_interp *interp);
 void perlxs_fork_unlock(perlxs_interp *interp, int in_copy);
+/* fork(3), as perl's own; perlxs_fork_unlock is the copy's to call, as of any other. */
+pid_t perlxs_fork(perlxs_interp *interp);
 void perlxs_forget_signals(perlxs_interp *interp);
 
 /* What a new process starts with: `$!`, the signal mask (or NULL), and what is assigned to `sv`

@@ -29,8 +29,8 @@ impl Call<'_> {
     ///
     /// # Safety
     /// The process is a copy of the one that made this call, its memory its own, started under
-    /// [`with_fork_locks`](crate::Perl::with_fork_locks), and ends once this returns, without
-    /// returning to perl.
+    /// [`with_fork_locks`](crate::Perl::with_fork_locks) or by [`fork`](crate::Perl::fork), and
+    /// ends once this returns, without returning to perl.
     ///
     /// Example: [`Start`].
     pub unsafe fn run_main(&self, code: &Code, start: Start<'_>) -> MainEnd {

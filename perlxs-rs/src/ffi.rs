@@ -450,6 +450,7 @@ unsafe extern "C" {
     pub fn perlxs_flush_all(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
     pub fn perlxs_fork_lock(interp: *mut Interp);
     pub fn perlxs_fork_unlock(interp: *mut Interp, in_copy: c_int);
+    pub fn perlxs_fork(interp: *mut Interp) -> c_int;
     pub fn perlxs_forget_signals(interp: *mut Interp);
 }
 

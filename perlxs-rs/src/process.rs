@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
+use std::io;
 
 use crate::guard::contained;
 use crate::{Perl, Result, Scalar, ffi};
@@ -120,7 +121,7 @@ impl Perl {
     /// one finds them consistent: those of `Perl_atfork_lock`, and two that perl's fork leaves out,
     /// of the environment (`PL_env_mutex`) and of hints (`PL_hints_mutex`). The copy must not
     /// return from `start` but call [`Call::run_main`](crate::Call::run_main), which releases them
-    /// there. Not for fork(3), which takes the former itself.
+    /// there. Not for fork(3), which takes the former itself: [`Perl::fork`] is for that.
     ///
     /// Example: [`Start`].
     pub fn with_fork_locks<R>(self, start: impl FnOnce() -> R) -> R {
@@ -135,5 +136,51 @@ impl Perl {
         unsafe { ffi::perlxs_fork_lock(self.raw()) }
         let _unlock = Unlock(self);
         start()
+    }
+
+    /// fork(3), with the locks that [`Perl::with_fork_locks`] tells of. It runs what libraries have
+    /// ordered by pthread_atfork(3), and the copy finds those locks of the C library free that
+    /// fork(3) promises, whatever other threads do.
+    ///
+    /// Returns the copy's process id in this process, and 0 in the copy; or `Err` with what fork(3)
+    /// refused.
+    ///
+    /// # Safety
+    /// The copy does not return to perl; it calls [`Call::run_main`](crate::Call::run_main), or nothing of perl at all.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `forked($code)`: the code is a new process's main program; its exit status, as in `$?`.
+    /// fn forked(call: &Call<'_>) -> Result<Value> {
+    ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("forked needs code"))?;
+    ///     call.perl().flush_all()?;
+    ///     // SAFETY: the copy runs code as a main program, and ends.
+    ///     let pid = unsafe { call.perl().fork() };
+    ///     let pid = pid.map_err(|error| Error::croak(error.to_string()))?;
+    ///     if pid == 0 {
+    ///         // SAFETY: a copy by fork, that ends here.
+    ///         match unsafe { call.run_main(&code, Start::default()) } {
+    ///             // SAFETY: nothing of perl is to run any more.
+    ///             MainEnd::Returned(status) => unsafe { libc::_exit(status) },
+    ///             // SAFETY: as above.
+    ///             MainEnd::Exited(status) => unsafe { libc::exit(status) },
+    ///         }
+    ///     }
+    ///     let mut status = 0;
+    ///     // SAFETY: a place for the status.
+    ///     unsafe { libc::waitpid(pid, &mut status, 0) };
+    ///     Ok(status.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// forked(sub { 3 });                          # 3 << 8
+    /// forked(sub { my $now = localtime; 4 });     # 4 << 8
+    /// ```
+    pub unsafe fn fork(self) -> io::Result<c_int> {
+        // SAFETY: as the caller says.
+        match unsafe { ffi::perlxs_fork(self.raw()) } {
+            -1 => Err(io::Error::last_os_error()),
+            pid => Ok(pid),
+        }
     }
 }
