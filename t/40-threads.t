@@ -60,7 +60,7 @@ for my $body (
 sub beside {
     my ($threads, $work, $main, $first) = @_;
     return perl_output(<<"PERL", File::Temp->new);
-        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends);
+        use threads; use Linux::Clone; use POSIX (); use ProcessTest qw(ends ended);
         my \$file = shift;
         $first;
         my \@busy = map { threads->create(sub { while (-s \$file == 0) { $work } }) } 1 .. $threads;
@@ -79,10 +79,10 @@ my $fill = '@data = map { [ 1 .. 5 ] } 1 .. 2000';
     is $output, '5: 400', 'a child finds the locks of the C library free';
 }
 
-# The same where each tick of the watch for a child that is stuck costs more than all that it has to
+# The same of a child that fork(3) cannot make, where each tick of the watch for one that is stuck costs more than all that it has to
 # do: as on a slow machine that has nothing else to do.
 SKIP: {
-    my ($output, $status) = beside(2, $fill, 'print ends(200, sub { Linux::Clone::clone(sub { 5 }, 0, 17) })', <<"PERL");
+    my ($output, $status) = beside(2, $fill, 'print ends(200, sub { Linux::Clone::clone(sub { 5 }, 0, 17 | Linux::Clone::FILES) })', <<"PERL");
         use FaultTest ();
         FaultTest::slow_system_calls() or die 'refused: errno ' . (\$! + 0) . "\\n";
         our $fill
@@ -119,6 +119,174 @@ FIRST
         print ends(200, sub { my $pid = fork // die "fork: $!"; return $pid if $pid; my $now = localtime; POSIX::_exit(5) })
 MAIN
     is $output, '5: 200', 'and so may a child of fork, beside clones';
+}
+
+# Where there are other threads, the copy is fork's, and what it cannot say another process says, whose
+# child it is not: whatever the way, the child is the caller's, and as it was asked for.
+my $namespace = namespace_flags(Linux::Clone::NEWUTS);
+my $ways = "our $fill; my \$namespace = $namespace;\n" . <<'FIRST';
+        use Linux::Clone qw(clone clone3 spawn waitid);
+        use constant { map { $_ => Linux::Clone->can($_)->() } qw(PIDFD VFORK FILES FS) };
+        our ($fd, $object);
+        sub spawned { $object = spawn(@_) or die "$Linux::Clone::error\n"; return $object->pid }
+        our %ways = (
+            'alone'                => sub { clone($_[0], 0, 17) },
+            'alone, PIDFD'         => sub { clone($_[0], 0, 17 | PIDFD, $fd) },
+            'alone, clone3'        => sub { clone3($_[0], { pidfd => \$fd, child_tid => \my $tid }) },
+            'by another'           => sub { clone($_[0], 0, 17 | $namespace) },
+            'by another, PIDFD'    => sub { clone($_[0], 0, 17 | PIDFD | $namespace, $fd) },
+            'by another, clone3'   => sub { clone3($_[0], { flags => $namespace, pidfd => \$fd, parent_tid => \my $tid }) },
+            'by another, VFORK'    => sub { clone($_[0], 0, 17 | VFORK) },
+            'by clone'             => sub { clone($_[0], 0, 17 | FILES | FS | PIDFD, $fd) },
+            'spawn'                => sub { spawned(code => $_[0]) },
+            'spawn, in namespaces' => sub { spawned(code => $_[0], flags => $namespace) },
+        );
+        our ($way, @wrong);
+        # a child on this way: its id
+        sub start {
+            my $pid = eval { $ways{$way}->(@_) } // -1;
+            push @wrong, "$way: $! $@" if $pid <= 0;
+            POSIX::close($fd) if defined $fd;
+            undef $fd;
+            return $pid;
+        }
+        # SIGCHLD is the main thread's alone
+        POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(17));
+FIRST
+SKIP: {
+    needs($namespace, 4);
+    my @rows = (
+        [ 'each finds the locks free, and has its parent, its thread id and its thread', <<'MAIN' ],
+            my $parent = $$;
+            my $code = sub { my @own = map { [ 1 .. 3 ] } 1 .. 500; POSIX::getppid() == $parent && -d "/proc/self/task/$$" && threads->tid == 0 ? 5 : 6 };
+            my $ends = ends(60, sub { start($code) });
+            push @wrong, "$way: $ends" if $ends ne '5: 60';
+MAIN
+        # a status that somebody else has taken is no failure
+        [ 'where SIGCHLD is ignored', <<'MAIN' ],
+            local $SIG{CHLD} = 'IGNORE';
+            start(sub { 5 }) for 1 .. 30;
+            1 while wait != -1;
+            push @wrong, "$way: a child is left" if ProcessTest::children();
+MAIN
+        [ 'where a handler reaps them all', <<'MAIN' ],
+            my (%ended, %started);
+            local $SIG{CHLD} = sub { while ((my $pid = waitpid -1, POSIX::WNOHANG()) > 0) { $ended{$pid} = $? >> 8 } };
+            POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), POSIX::SigSet->new(17));
+            $started{ start(sub { 5 }) }++ for 1 .. 30;
+            for (1 .. 1000) { last if !grep { !exists $ended{$_} } keys %started; select undef, undef, undef, 0.01 }
+            push @wrong, map { "$way: " . ($ended{$_} // 'not reaped') } grep { ($ended{$_} // 0) != 5 } keys %started;
+            POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(17));
+MAIN
+        [ 'where another thread waits for all', <<'MAIN' ],
+            our $waiting //= threads->create(sub { while (1) { wait == -1 and select undef, undef, undef, 0.001 } })->detach // 1;
+            start(sub { 5 }) for 1 .. 30;
+MAIN
+    );
+    for (@rows) {
+        my ($what, $main) = @$_;
+        CloneTest::arm();
+        my ($output) = beside(2, $fill, "for (sort keys %ways) { \$way = \$_; $main } print join('; ', \@wrong) || 'none wrong'; STDOUT->flush; POSIX::_exit(0)", "$ways use IO::Handle ();");
+        is $output, 'none wrong', "on all ways: $what";
+    }
+}
+
+# A clone takes no longer than a fork, whatever the threads do: it was three hundred times as long for
+# a child that waits for one of malloc's locks, and for its successors.
+{
+    my $append = q{my @strings = ('') x 20; for my $n (1 .. 200) { $_ .= 'x' x $n for @strings }};
+    my ($output) = beside(3, $append, <<'MAIN', 'use Time::HiRes qw(time)');
+        my %start = (
+            fork  => sub { my $pid = fork // die "fork: $!"; POSIX::_exit(0) if !$pid; $pid },
+            clone => sub { Linux::Clone::clone(sub { POSIX::_exit(0) }, 0, 17) },
+        );
+        my %took;
+        for (1 .. 41) {
+            for my $how (qw(fork clone)) {
+                my $from = time;
+                my $pid = $start{$how}->();
+                push @{ $took{$how} }, time - $from;
+                waitpid $pid, 0;
+            }
+        }
+        my ($fork, $clone) = map { (sort { $a <=> $b } @{ $took{$_} })[20] } qw(fork clone);
+        print $clone < 5 * $fork + 0.001 ? 'as fast' : "fork $fork, clone $clone";
+MAIN
+    is $output, 'as fast', 'a clone beside busy threads takes as long as a fork';
+}
+
+# What is refused is told as where there is one thread, and nothing is left.
+{
+    my %refused = (
+        'by the system call'       => [ 22, 'clone3($code, { set_tid => [ (1) x 40 ] })' ],
+        'a control group'          => [ 9,  'clone3($code, { cgroup => 900 })' ],
+        'a descriptor'             => [ 24, 'without_descriptors(sub { clone($code, 0, 17 | PIDFD, $fd) })' ],
+        'a descriptor, by another' => [ 24, 'without_descriptors(sub { clone($code, 0, 17 | PIDFD | $namespace, $fd) })' ],
+    );
+    for my $what (sort keys %refused) {
+        my ($errno, $start) = @{ $refused{$what} };
+        for my $threads (0, 1) {
+            my ($output) = beside($threads, $fill, <<"MAIN", "$ways use FaultTest ()");
+                sub without_descriptors {
+                    my \$before = FaultTest::rlimit(NOFILE => 3);
+                    my \$pid = \$_[0]->();
+                    my \$errno = \$! + 0;
+                    FaultTest::rlimit(NOFILE => \$before);
+                    \$! = \$errno;
+                    return \$pid;
+                }
+                my \$code = sub { syswrite STDOUT, 'it ran'; 5 };
+                my \$pid = $start;
+                print \$pid == -1 ? 'errno ' . (\$! + 0) : 'a child', ', ', ProcessTest::children(), ' left';
+MAIN
+            is $output, "errno $errno, 0 left", "refused: $what, with $threads threads";
+        }
+    }
+}
+
+# Recursion ends at the end of the child's stack, not at that of the thread, whose it is not.
+for my $flags (0, $namespace) {
+    needs($flags, 1) if $flags;
+    my ($output) = beside(1, $fill, <<"MAIN", "our $fill");
+        no warnings;
+        sub deep { my \@s = sort { syswrite \$write, '.'; deep(); 0 } 1, 2; return }
+        for my \$size (300_000, 0) {
+            pipe my \$read, our \$write or die;
+            my \$pid = Linux::Clone::clone(sub { close \$read; deep(); 0 }, \$size, 17 | $flags);
+            close \$write;
+            my \$turns = 0;
+            while ((my \$got = sysread \$read, my \$dots, 65536) > 0) { \$turns += \$got }
+            waitpid \$pid, 0;
+            print ended(), \$turns > 1000 ? ' after many turns' : ' after few', \$size ? ', ' : '';
+        }
+MAIN
+    is $output, 'signal 11 after few, signal 11 after many turns', "a child's stack beside threads, flags $flags";
+}
+
+# A child that waits for its parent to open a descriptor for it does not outlive that.
+SKIP: for my $flags (0, $namespace) {
+    needs($flags, 1) if $flags;
+    pipe my $read, my $write or die "pipe: $!";
+    for my $trial (1 .. 25) {
+        my $pid = fork // die "fork: $!";
+        if (!$pid) {
+            close $read;
+            threads->create(sub { my @data; @data = map { [ 1 .. 5 ] } 1 .. 500 while 1 })->detach;
+            while (1) {
+                my $child = Linux::Clone::clone(sub { POSIX::_exit(5) }, 0, SIGCHLD | Linux::Clone::PIDFD | $flags, my $fd);
+                waitpid $child, 0;
+                POSIX::close($fd);
+            }
+        }
+        select undef, undef, undef, 0.02 + rand 0.05;
+        kill KILL => $pid;
+        waitpid $pid, 0;
+    }
+    close $write;
+    local $SIG{ALRM} = sub { die "alarm\n" };
+    alarm 20 * $CloneTest::slow;
+    ok eval { sysread $read, my $nothing, 1; 1 }, "nobody waits for a parent that is dead, flags $flags";
+    CloneTest::arm();
 }
 
 # A child that sets its ids while other threads start and end; one for a PID namespace that waits

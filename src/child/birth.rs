@@ -34,16 +34,35 @@ pub(crate) unsafe fn clone_on(
     arg: *mut c_void,
     child_tid: *mut pid_t,
 ) -> Result<Started, Error> {
+    let mut parent_tid = -1;
+    let tids = [&raw mut parent_tid, child_tid];
+    // SAFETY: as the caller says.
+    unsafe { clone_telling(stack, flags, system_call, tls, entry, arg, tids) }
+}
+
+/// - `tids`: where PARENT_SETTID stores the child's id, and where the flags for the child's memory
+///   do.
+///
+/// # Safety
+/// As for [`sys::clone`].
+pub(super) unsafe fn clone_telling(
+    stack: &ChildStack,
+    flags: CloneFlags,
+    system_call: &SystemCall,
+    tls: Option<&Tls>,
+    entry: sys::Entry,
+    arg: *mut c_void,
+    [parent_tid, child_tid]: [*mut pid_t; 2],
+) -> Result<Started, Error> {
     let tls = tls.map_or(std::ptr::null_mut(), Tls::as_argument);
     // Where the kernel stores the descriptor; clone(2) has one place for that and for the id.
     let mut pidfd: c_int = -1;
-    let mut parent_tid: c_int = -1;
     // a child in shared memory may write over the note
     let pid = sys::keeping_thread_id(|| match system_call {
         SystemCall::Clone => {
             let stored = match flags.contains(CloneFlags::PIDFD) {
                 true => &raw mut pidfd,
-                false => &raw mut parent_tid,
+                false => parent_tid,
             };
             // SAFETY: as the caller says.
             unsafe {
@@ -68,7 +87,7 @@ pub(crate) unsafe fn clone_on(
                 flags: flags.bits(),
                 pidfd: &raw mut pidfd as u64,
                 child_tid: child_tid as u64,
-                parent_tid: &raw mut parent_tid as u64,
+                parent_tid: parent_tid as u64,
                 exit_signal: *exit_signal,
                 stack: base,
                 stack_size: size,

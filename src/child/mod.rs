@@ -1,14 +1,17 @@
 //! Starting a child.
 //!
-//! A child is a copy of the process with one thread, the caller's ([`copy`]), or with VM|VFORK a
-//! guest in the process's memory while the caller sleeps ([`guest`]). It never returns into the
-//! caller's frames: nothing unwinds past the first frame of its own.
+//! A child is a copy of the process with one thread, the caller's ([`copy`]; where there are other
+//! threads, [`fork`] or else [`watch`]), or with VM|VFORK a guest in the process's memory while the
+//! caller sleeps ([`guest`]). It never returns into the caller's frames: nothing unwinds past the
+//! first frame of its own.
 
 mod birth;
 mod copy;
+mod fork;
 mod guest;
 mod request;
 mod stack;
+mod watch;
 
 use libc::c_int;
 use perlxs::Call;
@@ -25,9 +28,9 @@ use crate::flags::CloneFlags;
 /// Starts the child that `request` describes; `errno` is the `$!` it starts with. A copy runs
 /// `prepare` before the coderef.
 ///
-/// Returns `Err` with what mmap(2) or clone(2) refused, with EAGAIN if other threads held the C
-/// library's locks each time it was tried, or if flushing runs perl code that dies; then there is
-/// no child.
+/// Returns `Err` with what mmap(2), clone(2) or fork(3) refused, with EDEADLK if other threads held
+/// the C library's locks each time it was tried, or if flushing runs perl code that dies; then
+/// there is no child.
 pub(crate) fn start(
     call: &Call<'_>,
     request: &CloneRequest,

@@ -54,7 +54,31 @@ pub(crate) enum ChildTid {
     Address(usize),
 }
 
+impl SystemCall {
+    /// The same for a sibling of the caller, whose exit signal it gets (CLONE_PARENT).
+    pub(super) fn for_sibling(&self) -> Self {
+        match self {
+            SystemCall::Clone => SystemCall::Clone,
+            SystemCall::Clone3 {
+                set_tid, cgroup, ..
+            } => SystemCall::Clone3 {
+                exit_signal: 0,
+                set_tid: set_tid.clone(),
+                cgroup: *cgroup,
+            },
+        }
+    }
+}
+
 impl CloneRequest {
+    /// The signal that the parent gets when the child ends, or 0.
+    pub(super) fn exit_signal(&self) -> u64 {
+        match self.system_call {
+            SystemCall::Clone => self.flags.exit_signal(),
+            SystemCall::Clone3 { exit_signal, .. } => exit_signal,
+        }
+    }
+
     /// What perl code assigns in the child for CHILD_SETTID.
     pub(super) fn child_assigns(&self) -> Option<(&Scalar, i64)> {
         match &self.ctid {

@@ -89,6 +89,53 @@ unsafe fn start(number: c_long, arguments: [usize; 5], entry: Entry, arg: *mut c
     outcome
 }
 
+/// Whether there is [`go_on_at`] on this architecture.
+pub(crate) const CAN_CHANGE_STACKS: bool =
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+
+/// Calls `entry(arg)` on the stack below `stack_top`, for good: nothing comes back to this one.
+///
+/// # Safety
+/// `stack_top` is the end of a mapping that nobody uses, aligned for the architecture; `entry` may
+/// be called with `arg`, and does not return.
+pub(crate) unsafe fn go_on_at(stack_top: *mut c_void, entry: Entry, arg: *mut c_void) -> ! {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as the caller says.
+    unsafe {
+        std::arch::asm!(
+            "mov rsp, {stack}",
+            "xor ebp, ebp", // the outermost frame
+            "call {entry}",
+            "ud2",
+            stack = in(reg) stack_top,
+            entry = in(reg) entry,
+            in("rdi") arg,
+            options(noreturn),
+        )
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as the caller says.
+    unsafe {
+        std::arch::asm!(
+            "mov sp, {stack}",
+            "mov x29, xzr", // the outermost frame
+            "mov x30, xzr",
+            "blr {entry}",
+            "brk #1",
+            stack = in(reg) stack_top,
+            entry = in(reg) entry,
+            in("x0") arg,
+            options(noreturn),
+        )
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // on this stack, which is as good as the other for a while: nobody asks for it here
+        let _ = stack_top;
+        exit_now(entry(arg))
+    }
+}
+
 /// The process id that [`start`] has returned, or its errno.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn started(outcome: isize) -> Result<pid_t, Error> {

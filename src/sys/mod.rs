@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 mod clone;
+mod cradle;
 mod files;
 mod locks;
 mod net;
@@ -13,9 +14,10 @@ mod wait;
 use libc::{c_int, c_void};
 
 pub(crate) use clone::{
-    CLONE3_HAS_OWN_STACK, CloneArgs, Entry, Tls, clone, clone3, forget_parent_id,
-    keeping_thread_id, tid_address,
+    CAN_CHANGE_STACKS, CLONE3_HAS_OWN_STACK, CloneArgs, Entry, Tls, clone, clone3,
+    forget_parent_id, go_on_at, keeping_thread_id, tid_address,
 };
+pub(crate) use cradle::Cradle;
 pub(crate) use files::{
     ProcDirectory, change_directory, change_directory_to, copy_above_standard, copy_to, is_open,
     keep_over_exec, mount, open, pipe, set_nonblocking, take_descriptors, unmount,
@@ -34,8 +36,8 @@ pub(crate) use process::{
     set_dumpable, set_group, set_hostname, set_parent_death_signal, set_signal_mask, set_user,
 };
 pub(crate) use wait::{
-    is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id, pidfd_open, pidfd_send_signal,
-    reap, reap_by_pidfd, status_of, thread_is_gone, waitid,
+    is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id, knows_pidfd_open, pidfd_open,
+    pidfd_send_signal, reap, reap_by_pidfd, status_of, thread_is_gone, waitid,
 };
 
 use crate::error::Error;

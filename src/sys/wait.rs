@@ -27,6 +27,11 @@ pub(crate) fn pidfd_open(pid: pid_t, flags: u32) -> Result<c_int, Error> {
     answered(fd).map(|fd| fd as c_int)
 }
 
+/// Whether the kernel has pidfd_open(2): since Linux 5.3.
+pub(crate) fn knows_pidfd_open() -> bool {
+    !matches!(pidfd_open(-1, 0), Err(Error::Errno(libc::ENOSYS)))
+}
+
 /// pidfd_send_signal(2), with what kill(2) would say of the sender.
 pub(crate) fn pidfd_send_signal(pidfd: c_int, signal: c_int, flags: u32) -> Result<(), Error> {
     // SAFETY: a null `siginfo_t` is allowed.
