@@ -607,7 +607,11 @@ alike if neither is named.
 =item EAGAIN
 
 clone: too many processes, by a limit of the user (RLIMIT_NPROC), of the
-control group or of the system. Also as L</THREADS> says.
+control group or of the system.
+
+=item EDEADLK
+
+clone, clone3, spawn: other threads held locks each time, as L</THREADS> says.
 
 =item EINVAL
 
@@ -1204,31 +1208,39 @@ hints (L<perlpragma>), which C<eval> of a string takes.
 A child outlives the thread that started it, and any thread may wait for it;
 with C<parent_death> it gets its signal when that thread ends.
 
-The C library helps fork(3) more than clone(2). glibc's fork(3) holds the
-locks of malloc, of stdio and of F<nsswitch.conf> while the process is copied,
-and sets free that of the dynamic loader and the list of threads, so that the
-copy has no lock that another thread held. For clone(2) nobody can do that
-from outside of glibc. So, where there are other threads, the child takes and
-gives back each of these locks before the coderef runs. One that gets stuck,
-since a lock was held when it was copied, ends after some milliseconds, and
-clone starts another. The caller may get SIGCHLD for it, and C<wait> in
-another thread may find it. If ten in a row get stuck, clone fails with
-EAGAIN. The child looks at each free piece of the heap for this, which takes
-some 0.1 s for a million of them.
+Only the C library's own fork(3) can hold its locks while the process is
+copied: those of malloc, glibc's or another that keeps them for fork(3), of
+stdio, of the dynamic loader and of F<nsswitch.conf>. So, where there are
+other threads, clone and spawn with C<code> copy the process by fork(3), and
+handlers of pthread_atfork(3) run. With namespaces, or with what else only
+the system call can say, the copy is a process between: it starts the child
+with PARENT added, so that this is the caller's own, and ends before clone
+returns. The caller may get a SIGCHLD for it, C<wait> in another thread and
+handlers that reap all children may find it, and limits count it for that
+moment. What becomes of its status does not matter to clone. With PIDFD the
+child waits until the descriptor is open, or ends if the caller dies.
 A process with one thread, which most are, does none of this, and nor does a
 child that shares memory.
 
-It is not done for a child with PARENT, for one with another exit signal than
-SIGCHLD or none, and for process 1 of the namespace that C<unshare> with
-NEWPID has ordered: those cannot be replaced. They can hang if another thread
-was inside of malloc, as any child can that needs a lock which nobody sets
-free: those of XS modules, and those of libraries that rely on
-pthread_atfork(3), whose handlers do not run. In a child of C<fork>, too, that
-goes for the C library's lock of the time zone, which C<POSIX::strftime>
-takes, and C<localtime> before perl 5.32, and for the locks of
-L<threads::shared> and L<threads>: while another thread starts or ends, do not
-start a thread in a child, and of the main thread's children let none call
-C<exit> or die. A child that soon calls C<exec> needs none of them.
+Some children fork(3) cannot make: with FILES, FS, IO, SYSVSEM, PARENT,
+PTRACE, SETTLS or VFORK|PIDFD, with another exit signal than SIGCHLD, and with
+new namespaces after C<unshare> with NEWPID, whose next child is process 1.
+These are started by clone(2), which holds perl's locks only. Such a child
+takes and gives back each of the C library's locks before the coderef runs;
+one that gets stuck ends after some milliseconds, with a SIGCHLD, and clone
+starts another. If ten in a row get stuck, clone fails with EDEADLK. It is not
+done for a child with PARENT, for one with an exit signal that is neither SIGCHLD
+nor 0, and for process 1 of the namespace that C<unshare> has ordered: those
+cannot be replaced, and can hang if another thread was inside of malloc.
+
+Any child can hang that needs a lock which nobody sets free: those of XS
+modules, and those of libraries, unless they rely on pthread_atfork(3) and the
+child is fork's. In a child of C<fork>, too, that goes for the C library's lock
+of the time zone, which C<POSIX::strftime> takes, and C<localtime> before perl
+5.32, and for the locks of L<threads::shared> and L<threads>: while another
+thread starts or ends, do not start a thread in a child, and of the main
+thread's children let none call C<exit> or die. A child that soon calls C<exec>
+needs none of them.
 
 getpid(2) is right in the child. So is the thread id that the C library keeps
 for its own use, if the kernel can say where that is kept (prctl(2),
