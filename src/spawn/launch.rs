@@ -161,6 +161,10 @@ fn clone_hint(errno: c_int, plan: &Plan, steps: &Steps) -> Option<String> {
             // some are older than the system call
             libc::EPERM if clone3 => "a filter may forbid clone3",
             libc::EPERM => "a filter may forbid it",
+            libc::EDEADLK => {
+                "other threads held the C library's locks each time that it was tried: THREADS in \
+                 Linux::Clone says which flags keep it from being a fork(3)"
+            }
             libc::EAGAIN => "too many processes: RLIMIT_NPROC, or a limit of the cgroup",
             libc::ENOSYS if clone3 => "this kernel, or a filter, has no clone3",
             libc::ENOSYS => "a filter may forbid it",
