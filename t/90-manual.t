@@ -44,7 +44,7 @@ for my $page (@pages) {
 my $pod = $pod{'Linux::Clone'} or BAIL_OUT("no manual in $lib");
 my @found;
 find({ wanted => sub { push @found, $File::Find::name if /\.(?:pm|pod)\z/ }, no_chdir => 1 }, "$lib/Linux/Clone.pm", "$lib/Linux/Clone");
-is_deeply [ sort map { s{^\Q$lib\E/|\.\w+\z}{}gr =~ s{/}{::}gr } @found ], [ sort @pages ], 'and no other page';
+is_deeply [ sort map { s{^\Q$lib\E/|\.\w+\z}{}gr =~ s{/}{::}gr } @found ], [ sort @pages ], 'the pages in lib are these';
 
 # A section of a page, without its heading.
 sub section {
