@@ -1229,9 +1229,9 @@ These are started by clone(2), which holds perl's locks only. Such a child
 takes and gives back each of the C library's locks before the coderef runs;
 one that gets stuck ends after some milliseconds, with a SIGCHLD, and clone
 starts another. If ten in a row get stuck, clone fails with EDEADLK. It is not
-done for a child with PARENT, for one with an exit signal that is neither SIGCHLD
-nor 0, and for process 1 of the namespace that C<unshare> has ordered: those
-cannot be replaced, and can hang if another thread was inside of malloc.
+done for a child with PARENT, for one with an exit signal that is neither
+SIGCHLD nor 0, and for process 1 of the namespace that C<unshare> has ordered:
+those cannot be replaced, and can hang if another thread was inside of malloc.
 
 Any child can hang that needs a lock which nobody sets free: those of XS
 modules, and those of libraries, unless they rely on pthread_atfork(3) and the
