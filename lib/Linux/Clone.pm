@@ -1235,12 +1235,12 @@ those cannot be replaced, and can hang if another thread was inside of malloc.
 
 Any child can hang that needs a lock which nobody sets free: those of XS
 modules, and those of libraries, unless they rely on pthread_atfork(3) and the
-child is fork's. In a child of C<fork>, too, that goes for the C library's lock
-of the time zone, which C<POSIX::strftime> takes, and C<localtime> before perl
-5.32, and for the locks of L<threads::shared> and L<threads>: while another
-thread starts or ends, do not start a thread in a child, and of the main
-thread's children let none call C<exit> or die. A child that soon calls C<exec>
-needs none of them.
+child is fork's. In a child of C<fork>, too, that goes for the C library's
+lock of the time zone, which C<POSIX::strftime> takes, and C<localtime> before
+perl 5.32, and for the locks of L<threads::shared> and L<threads>: while
+another thread starts or ends, do not start a thread in a child, and of the
+main thread's children let none call C<exit> or die. A child that soon calls
+C<exec> needs none of them.
 
 getpid(2) is right in the child. So is the thread id that the C library keeps
 for its own use, if the kernel can say where that is kept (prctl(2),

@@ -3,7 +3,7 @@
 //! Between the copy and the coderef it does nothing that takes a lock which another thread may have
 //! held when it was made: no allocation, no output. perl's own locks were held by the caller and
 //! are released first. Those of the C library only its fork(3) can hold: so if there are other
-//! threads, that makes the copy ([`super::fork`]).
+//! threads, that makes the copy (`fork`).
 
 #![allow(unsafe_code)]
 
@@ -14,13 +14,11 @@ use libc::{c_int, c_void, pid_t};
 use perlxs::{Call, MainEnd, Start};
 
 use super::birth::{FAILED, Started, clone_on};
-use super::fork;
 use super::request::CloneRequest;
 use super::stack::ChildStack;
-use super::watch::{self, Watch};
 use crate::error::Error;
 use crate::flags::CloneFlags;
-use crate::sys::{self, Cradle};
+use crate::sys;
 
 /// What a child with its own memory needs of its parent.
 pub(super) struct Birth<'a, 'c> {
@@ -31,44 +29,31 @@ pub(super) struct Birth<'a, 'c> {
     pub(super) parent_id: pid_t,
     /// Where to write the thread id that the C library keeps, if nobody else does.
     pub(super) tid: Option<NonNull<pid_t>>,
-    /// Where to wait first.
-    pub(super) cradle: Option<&'a Cradle>,
-    /// Where to say that the C library's locks are free.
-    pub(super) watch: Option<&'a Watch>,
+    /// What comes first, by whoever starts it. False: nobody wants this child any more.
+    pub(super) first: Option<&'a dyn Fn() -> bool>,
     /// What comes before the coderef. If it fails, the process ends in it.
     pub(super) prepare: Option<&'a dyn Fn()>,
 }
 
-/// Starts it; it runs `prepare` before the coderef.
-///
-/// Returns `Err` with what the kernel refused.
-pub(super) fn start(
-    stack: &ChildStack,
-    call: &Call<'_>,
-    request: &CloneRequest,
-    errno: c_int,
-    prepare: Option<&dyn Fn()>,
-) -> Result<Started, Error> {
-    let mut birth = Birth {
-        call,
-        request,
-        errno,
-        parent_id: sys::getpid(),
-        tid: None,
-        cradle: None,
-        watch: None,
-        prepare,
-    };
-    if sys::is_single_threaded() {
-        by_clone(stack, &mut birth)
-    } else if let Some(way) = fork::way(request) {
-        fork::start(way, stack, birth)
-    } else {
-        watch::start(stack, birth)
+impl<'a, 'c> Birth<'a, 'c> {
+    /// Of a child that runs `prepare` before the coderef, and starts with this `$!`.
+    pub(super) fn new(
+        call: &'a Call<'c>,
+        request: &'a CloneRequest,
+        errno: c_int,
+        prepare: Option<&'a dyn Fn()>,
+    ) -> Self {
+        Birth {
+            call,
+            request,
+            errno,
+            parent_id: sys::getpid(),
+            tid: None,
+            first: None,
+            prepare,
+        }
     }
-}
 
-impl Birth<'_, '_> {
     /// The flags for the kernel and the address that they are about. As by fork(3), the C library's
     /// note of the thread's id is to be the copy's own.
     pub(super) fn child_tid(&mut self) -> (CloneFlags, *mut pid_t) {
@@ -115,11 +100,8 @@ pub(super) extern "C" fn born_copy(birth: *mut c_void) -> c_int {
             // SAFETY: the C library's own word, in our copy.
             unsafe { tid.write(sys::gettid()) };
         }
-        if birth.cradle.is_some_and(|cradle| !cradle.leave()) {
+        if birth.first.is_some_and(|first| !first()) {
             sys::exit_now(FAILED);
-        }
-        if let Some(watch) = birth.watch {
-            watch.pass_through_locks();
         }
         if let Some(prepare) = birth.prepare {
             prepare();

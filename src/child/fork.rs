@@ -85,8 +85,9 @@ pub(super) fn start(way: Way, stack: &ChildStack, birth: Birth<'_, '_>) -> Resul
         true => Some(Cradle::new(wants_pidfd)?),
         false => None,
     };
+    let leave = || cradle.as_ref().is_none_or(Cradle::leave);
     let mut birth = Birth {
-        cradle: cradle.as_ref(),
+        first: Some(&leave),
         ..birth
     };
     let pid = match (way, &cradle) {

@@ -22,8 +22,11 @@ pub(crate) use request::{
 };
 pub(crate) use stack::ChildStack;
 
+use copy::Birth;
+
 use crate::error::Error;
 use crate::flags::CloneFlags;
+use crate::sys;
 
 /// Starts the child that `request` describes; `errno` is the `$!` it starts with. A copy runs
 /// `prepare` before the coderef.
@@ -39,8 +42,15 @@ pub(crate) fn start(
 ) -> Result<Started, Error> {
     call.perl().flush_all()?;
     let stack = ChildStack::new(request.stack_size)?;
-    match request.flags.contains(CloneFlags::VM) {
-        true => guest::start(&stack, call, request, errno),
-        false => copy::start(&stack, call, request, errno, prepare),
+    if request.flags.contains(CloneFlags::VM) {
+        return guest::start(&stack, call, request, errno);
+    }
+    let mut birth = Birth::new(call, request, errno, prepare);
+    if sys::is_single_threaded() {
+        copy::by_clone(&stack, &mut birth)
+    } else if let Some(way) = fork::way(request) {
+        fork::start(way, &stack, birth)
+    } else {
+        watch::start(&stack, birth)
     }
 }

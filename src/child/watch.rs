@@ -27,20 +27,6 @@ const TICK: Duration = Duration::from_millis(5);
 /// How often a child is tried.
 const TRIES: u32 = 10;
 
-/// Where a child says that the locks are free, and how often to look at that.
-pub(super) struct Watch {
-    word: SharedWord,
-    tick: Duration,
-}
-
-impl Watch {
-    /// In the child. Does not return if it gets stuck.
-    pub(super) fn pass_through_locks(&self) {
-        sys::watched(self.tick, &self.word, HELD, sys::pass_through_locks);
-        self.word.set(FREE);
-    }
-}
-
 /// Starts it.
 ///
 /// Returns `Err` with what clone(2) refused, or with EDEADLK if other threads held the C library's
@@ -51,18 +37,18 @@ pub(super) fn start(stack: &ChildStack, mut birth: Birth<'_, '_>) -> Result<Star
     }
     // so that not each child has to read the file
     sys::ask_name_services();
-    let mut word = SharedWord::new()?;
+    let word = SharedWord::new()?;
     for tick in (0..TRIES).map(|n| TICK * (1 << n)) {
-        let watch = Watch { word, tick };
-        let child = by_clone(
-            stack,
-            &mut Birth {
-                watch: Some(&watch),
-                ..birth
-            },
-        )?;
+        // does not return if it gets stuck
+        let pass = || {
+            sys::watched(tick, &word, HELD, sys::pass_through_locks);
+            word.set(FREE);
+            true
+        };
+        let first: Option<&dyn Fn() -> bool> = Some(&pass);
+        let child = by_clone(stack, &mut Birth { first, ..birth })?;
         loop {
-            match watch.word.wait(Duration::from_millis(100)) {
+            match word.wait(Duration::from_millis(100)) {
                 HELD => break,
                 // one that says nothing at all was stopped or killed by somebody: the caller's
                 0 if sys::is_running(child.pid) => continue,
@@ -70,7 +56,6 @@ pub(super) fn start(stack: &ChildStack, mut birth: Birth<'_, '_>) -> Result<Star
             }
         }
         sys::reap(child.pid);
-        word = watch.word;
         word.set(0);
     }
     Err(Error::Errno(libc::EDEADLK))
