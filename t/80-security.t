@@ -391,7 +391,7 @@ SKIP: {
 # The terminal, and the session: fields 6 and 7 of proc_pid_stat(5).
 sub terminal { return join ' ', (split ' ', slurp('/proc/self/stat') =~ s/.*\)//sr)[ 3, 4 ] }
 is told(\&terminal), terminal(), 'a child has its caller\'s session and terminal';
-is output(exec => [ $^X, '-0777', '-ne', 's/.*\)//s; print join " ", (split)[3, 4]' , '/proc/self/stat' ]), terminal(), 'a program too';
+is output(exec => [ $^X, '-0777', '-ne', 's/.*\)//s; print join " ", (split)[3, 4]', '/proc/self/stat' ]), terminal(), 'a program too';
 
 SKIP: {
     # a terminal of our own, since a test has none, or the developer's
