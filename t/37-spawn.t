@@ -246,6 +246,16 @@ sub hex_of { return join '', map { sprintf '%vx;', $_ } @_ }
     is output(exec => ['tool'], env => { PATH => "$dir/plain:$dir/b" }), "b\n", 'and what is no directory';
     is output(exec => ['tool'], env => { PATH => "$dir/noexec:$dir/b" }), "$dir/noexec/tool\n", 'a script without #! is run by sh';
     is output(exec => ['tool'], env => { PATH => "$dir/denied:$dir/nothing" }), 'errno 13: Linux::Clone::spawn: exec tool: Permission denied', 'EACCES if nothing else is found';
+    is output(exec => ['tool'], env => { PATH => "$dir/" . 'x/' x 3000 . ":$dir/b" }), "b\n", 'one longer than PATH_MAX is passed over';
+    is output(exec => ['tool'], env => { PATH => "$dir/" . 'x/' x 3000 }), 'errno 2: Linux::Clone::spawn: exec tool: No such file or directory', 'if it is the only one, too';
+    # what execvp(3) does at the limit
+    for my $length (4090 .. 4097) {
+        my $path = '/' x ($length - length "$dir/nothing") . "$dir/nothing";
+        my ($execvp) = perl_output('$ENV{PATH} = shift; no warnings; exec { "tool" } "tool"; print $! + 0', "$path:$dir/b");
+        chomp $execvp;
+        my $spawned = output(exec => ['tool'], env => { PATH => "$path:$dir/b" }) =~ s/^errno (\d+):.*/$1/sr =~ s/\n//r;
+        is $spawned, $execvp, "an element of $length bytes: as by execvp";
+    }
     is output(exec => ['tool'], env => { PATH => "$dir/nothing" }), 'errno 2: Linux::Clone::spawn: exec tool: No such file or directory', 'ENOENT';
     is output(exec => ['tool'], env => { PATH => 'a' }, cwd => $dir), "a\n", 'a relative one is below cwd';
     is output(exec => ['tool'], env => { PATH => "$dir/nothing:" }, cwd => "$dir/b"), "b\n", 'an empty one is cwd';

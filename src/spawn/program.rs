@@ -47,6 +47,7 @@ impl Program {
             program => path
                 .unwrap_or(b"/bin:/usr/bin")
                 .split(|&byte| byte == b':')
+                .filter(|directory| directory.len() < libc::PATH_MAX as usize)
                 .map(|directory| match directory {
                     [] => program.to_vec(),
                     directory => [directory, b"/", program].concat(),
