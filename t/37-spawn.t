@@ -51,6 +51,7 @@ my $at_start = $state->();
     my ($clone_vm, $new_ns) = (Linux::Clone::VM, Linux::Clone::NEWNS);
     my @bad = (
         [ ['code'], 'an odd number of arguments: options are names and values' ],
+        (map { [ [ 'Linux::Clone', @$_ ], 'it is a function, not a method: call Linux::Clone::spawn' ] } [], \@sub, ['code']),
         [ [ @sub, 'flags' ], 'an odd number of arguments: options are names and values' ],
         [ [ @sub, flag => 1 ], 'there is no option "flag"' ],
         [ [ @sub, '', 1 ],      'there is no option ""' ],

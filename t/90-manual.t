@@ -438,6 +438,7 @@ my %messages = (
     "$clone: \$ctid is neither a variable nor an address: %s" =>
         [ sub { Linux::Clone::clone($code, 0, CLONE_CHILD_SETTID | SIGCHLD, undef, undef, 'x') } ],
     "$spawn: an odd number of arguments: options are names and values" => [ spawn_with('code'), spawn_with(@sub, 'flags') ],
+    "$spawn: it is a function, not a method: call Linux::Clone::spawn" => [ sub { Linux::Clone->spawn(@sub) }, spawn_with('Linux::Clone', 'code') ],
     qq{$spawn: there is no option "%s"} => [ spawn_with(@sub, Code => 0), spawn_with(@sub, namespaces => undef) ],
     "$spawn: the name of an option must be a string, not %s" => [ map { spawn_with(@sub, $_ => 1) } undef, {}, \1, *STDOUT ],
     "$spawn: it needs code or exec"     => [ spawn_with(), spawn_with(code => undef), spawn_with(hostname => 'x') ],

@@ -1366,6 +1366,10 @@ Often it is the name of a flag in quotes.
 Perhaps the options were passed as a reference to a hash, as clone3 takes
 them.
 
+=item Linux::Clone::spawn: it is a function, not a method: call Linux::Clone::spawn
+
+It was called as C<< Linux::Clone->spawn(...) >>.
+
 =item Linux::Clone::spawn: it needs code or exec
 
 =item Linux::Clone::spawn: code and exec exclude each other

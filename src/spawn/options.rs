@@ -47,7 +47,10 @@ impl Request {
     /// descriptor.
     pub(super) fn from_options(call: &Call<'_>) -> Result<Self, refusal::Error> {
         if call.len() % 2 != 0 {
-            let wrong = wrong("an odd number of arguments: options are names and values");
+            let wrong = match name(&call.arg(0)) {
+                Ok(name) if name == CLASS => called_as_method(),
+                _ => wrong("an odd number of arguments: options are names and values"),
+            };
             return Err(wrong.into());
         }
         let mut options = Options::default();
@@ -60,7 +63,10 @@ impl Request {
                 if options.read(call, &name, given)? || steps.read(call, &name, given)? {
                     return Ok(());
                 }
-                Err(wrong(format!("there is no option {}", read::quoted(&name))))
+                match &name[..] {
+                    CLASS => Err(called_as_method()),
+                    _ => Err(wrong(format!("there is no option {}", read::quoted(&name)))),
+                }
             };
             read().map_err(|error| match error {
                 Error::Errno(errno) => refusal::Error::bad_handle(&name, errno),
@@ -73,6 +79,13 @@ impl Request {
         }
         Ok(options.check(steps)?)
     }
+}
+
+/// What `Linux::Clone->spawn` passes first.
+const CLASS: &str = "Linux::Clone";
+
+fn called_as_method() -> Error {
+    wrong("it is a function, not a method: call Linux::Clone::spawn")
 }
 
 /// The name of an option: a reference is one without its value.
