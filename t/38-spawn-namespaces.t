@@ -366,7 +366,7 @@ SKIP: {
         is told(sub { $names->('/') }, @user, root => $_), 'etc proc tmp', "the working directory, as $_" for '.', './', './.';
         chdir $before or die $!;
     }
-    like end(code => sub { 0 }, @user, root => '/'), qr{^errno (?:@{[EBUSY]}|@{[EINVAL]}): Linux::Clone::spawn: root /: .* \(is it the root already}, 'the root itself';
+    is told(sub { slurp("$root/etc/hostname") }, @user, root => '/'), "the new root\n", 'the root itself';
     is told(sub { $names->('/') }, @user, root => './root/../root/'), 'etc proc tmp', 'a longer one';
     symlink 'root', "$dir/link" or die $!;
     is told(sub { $names->('/') }, @user, root => 'link'), 'etc proc tmp', 'a symbolic link to it';
@@ -442,6 +442,47 @@ SKIP: {
             is told(sub { join '|', ids(), $$, (POSIX::uname())[1], (-o '/' ? 'owner' : 'other') }, %all, root => "$dir/owned", uid_map => [ [ 0, 100_000, 65_536 ] ], gid_map => [ [ 0, 100_000, 65_536 ] ]), '0 0 0 0|1|box|owner', 'with rows';
         }
     }
+}
+
+# ---- root, by a descriptor ----
+
+SKIP: {
+    skip "the kernel refuses a mount namespace: $mounts_refusal", 10 if $mounts_refusal ne 'exit 0';
+    File::Path::mkpath("$dir/$_") for 'new/there', 'over';
+    opendir my $handle, "$dir/new" or die $!;
+    my $fd = fileno $handle;
+    my $names = sub { opendir my $here, '/' or return "$!"; return join ' ', sort grep { !/^\.\.?$/ } readdir $here };
+    opendir my $system, "$dir/root" or die $!;
+    for my $name ("/proc/self/fd/$fd", "/dev/fd/$fd", "/proc/thread-self/fd/$fd") {
+        is told($names, @user, root => $name), 'there', "root: a descriptor, as $name" =~ s/\d+/N/gr;
+        is told($names, uid_map => 'root', gid_map => 'root', root => $name), 'there', 'in a user namespace';
+        is output(exec => [ 'ls', '/etc' ], @user, root => $name =~ s/$fd/fileno $system/er), "hostname\n", 'for a program';
+    }
+    is told(sub { chdir "$dir/new" or die $!; told($names, @user, root => '/proc/self/cwd') }), 'there', 'the working directory';
+    is told(sub { slurp("$dir/root/etc/hostname") }, @user, root => '/proc/self/root'), "the new root\n", 'and the root';
+    # it holds the directory, whatever has its name
+    rename "$dir/new", "$dir/moved" or die $!;
+    File::Path::mkpath("$dir/new/other");
+    is told($names, @user, root => "/proc/self/fd/$fd"), 'there', 'a directory that was renamed';
+    is told($names, @user, root => "$dir/new"), 'other', '(another one has its name)';
+    mkdir "$dir/gone" or die $!;
+    opendir my $gone, "$dir/gone" or die $!;
+    rmdir "$dir/gone" or die $!;
+    like told($names, @user, root => '/proc/self/fd/' . fileno $gone), qr/^(?:|errno @{[ENOENT]}: .*)$/, 'one that was removed is empty, or refused';
+    # below a mount
+    is told(sub {
+        opendir my $below, "$dir/moved" or die $!;
+        system('mount', '--bind', "$dir/over", "$dir/moved") == 0 or die 'mount';
+        join '|', map { told($names, root => $_) } '/proc/self/fd/' . fileno $below, "$dir/moved";
+    }, @user, flags => Linux::Clone::NEWNS()), '|', 'what is mounted on it comes along';
+    is told(sub {
+        system('mount', '-t', 'tmpfs', 'none', "$dir/over") == 0 or die 'mount';
+        mkdir "$dir/over/sub" or die $!;
+        system('mount', '-t', 'tmpfs', 'none', "$dir/over/sub") == 0 or die 'mount';
+        mkdir "$dir/over/sub/deep" or die $!;
+        opendir my $top, "$dir/over" or die $!;
+        told(sub { join ' ', $names->(), -d '/sub/deep' ? 'deep' : 'not' }, root => '/proc/self/fd/' . fileno $top);
+    }, @user, flags => Linux::Clone::NEWNS()), 'sub deep', 'a mount, with what is mounted below it';
 }
 
 # ---- parent_death ----
@@ -542,7 +583,9 @@ sub until_gone {
             skip 'for an unprivileged user', 6 if $uid == 0;
             my %implied = (hostname => 'x', loopback => 1, mount_proc => 1, root => "$dir", flags => Linux::Clone::NEWIPC);
             for my $option (sort keys %implied) {
-                is end(@$what, $option => $implied{$option}), 'errno ' . EPERM . ': Linux::Clone::spawn: clone: Operation not permitted (the namespaces need CAP_SYS_ADMIN, or NEWUSER with them)', "$what->[0], $option: without a user namespace";
+                # its child makes the mount namespace itself
+                my $step = $option eq 'root' ? "root $dir" : 'clone';
+                is end(@$what, $option => $implied{$option}), 'errno ' . EPERM . ": Linux::Clone::spawn: $step: Operation not permitted (the namespaces need CAP_SYS_ADMIN, or NEWUSER with them)", "$what->[0], $option: without a user namespace";
             }
             is end(@$what, hostname => 'x', set_tid => [ 5 ]), 'errno ' . EPERM . ': Linux::Clone::spawn: clone: Operation not permitted (the namespaces need CAP_SYS_ADMIN, or NEWUSER with them)', 'with set_tid';
         }

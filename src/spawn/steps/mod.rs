@@ -46,6 +46,8 @@ impl Steps {
             Box::<parent_death::ParentDeath>::default(),
             Box::<hostname::HostName>::default(),
             Box::<loopback::Loopback>::default(),
+            // Before the mounts, whose namespace it makes; after the ids, which own that.
+            Box::<root::Enter>::default(),
             // Before the first mount: none shall get out.
             Box::<private_mounts::PrivateMounts>::default(),
             Box::<root::Pivot>::default(),

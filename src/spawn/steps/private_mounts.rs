@@ -17,7 +17,9 @@ impl Step for PrivateMounts {
     }
 
     fn act(&self, scene: &Scene<'_>) -> Result<(), Stop> {
-        match scene.plan.flags.contains(CloneFlags::NEWNS) {
+        let Plan { flags, root, .. } = scene.plan;
+        // for a root the child makes the namespace
+        match flags.contains(CloneFlags::NEWNS) || root.is_some() {
             true => {
                 let flags = libc::MS_REC | libc::MS_PRIVATE;
                 Ok(sys::mount(c"none", c"/", None, flags)?)

@@ -1,7 +1,10 @@
 //! `root`: the child's root directory (pivot_root(2), "pivot_root(".", ".")").
+//!
+//! Its name is looked up once; from there on the directory is where the child stands. So a name may
+//! be one of a descriptor (`/proc/self/fd/N`), and nobody can put another directory in its place
+//! meanwhile.
 
 use std::ffi::CString;
-use std::os::unix::ffi::OsStringExt;
 
 use libc::c_int;
 use perlxs::{Call, Scalar};
@@ -13,13 +16,21 @@ use crate::read;
 use crate::spawn::refusal::user_namespace_setting;
 use crate::sys;
 
-/// Makes it the root. The old one lies on top of it until [`Detach`].
+/// The system calls, as parts of the steps: their errors mean different things.
+const FIND: u8 = 0;
+const UNSHARE: u8 = 1;
+const MOUNT: u8 = 2;
+const PIVOT: u8 = 3;
+
+/// Goes there, and makes the mount namespace: a descriptor of the caller's leads to the caller's
+/// mounts, and of a process's places the kernel moves only its root and its working directory to
+/// the new ones.
 #[derive(Debug, Default)]
-pub(super) struct Pivot {
+pub(super) struct Enter {
     directory: Option<CString>,
 }
 
-impl Step for Pivot {
+impl Step for Enter {
     fn options(&self) -> &'static [&'static str] {
         &["root"]
     }
@@ -30,53 +41,21 @@ impl Step for Pivot {
         option: &'static str,
         value: Option<&Scalar>,
     ) -> Result<(), Error> {
-        let directory = value
+        self.directory = value
             .map(|value| read::string(FUNCTION, option, value))
             .transpose()?;
-        self.directory = directory.map(by_its_name);
         Ok(())
     }
 
     fn plan(&mut self, plan: &mut Plan) -> Result<(), Error> {
         plan.root = self.directory.take();
-        if plan.root.is_some() {
-            plan.flags |= CloneFlags::NEWNS;
-        }
         Ok(())
     }
 
     fn act(&self, scene: &Scene<'_>) -> Result<(), Stop> {
         if let Some(root) = &scene.plan.root {
-            // only a mount can become the root
-            sys::mount(root, root, None, libc::MS_BIND | libc::MS_REC)?;
-            sys::change_directory(root)?;
-            sys::pivot_root(c".", c".")?;
-        }
-        Ok(())
-    }
-
-    fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
-        bytes(&plan.root)
-    }
-
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
-        hint(errno)
-    }
-}
-
-/// Takes the old root away from on top of the new one, where the working directory is.
-#[derive(Debug, Default)]
-pub(super) struct Detach;
-
-impl Step for Detach {
-    fn options(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn act(&self, scene: &Scene<'_>) -> Result<(), Stop> {
-        if scene.plan.root.is_some() {
-            sys::unmount(c".", libc::MNT_DETACH)?;
-            sys::change_directory(c"/")?;
+            sys::change_directory(root).map_err(Stop::at(FIND.into()))?;
+            sys::unshare(CloneFlags::NEWNS.bits()).map_err(Stop::at(UNSHARE.into()))?;
         }
         Ok(())
     }
@@ -89,32 +68,100 @@ impl Step for Detach {
         bytes(&plan.root)
     }
 
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
-        hint(errno)
+    fn hint(&self, part: u8, errno: c_int, _: &Plan) -> Option<String> {
+        hint(part, errno)
     }
 }
 
-fn hint(errno: c_int) -> Option<String> {
-    match errno {
-        libc::EPERM => user_namespace_setting()
-            .or_else(|| Some("it takes CAP_SYS_ADMIN in the user namespace".into())),
-        libc::EINVAL | libc::EBUSY => {
-            Some("is it the root already, or the current root a ramfs or a chroot?".into())
+/// Makes the working directory the root. The old one lies on top of it until [`Detach`].
+#[derive(Debug, Default)]
+pub(super) struct Pivot;
+
+impl Step for Pivot {
+    fn options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn act(&self, scene: &Scene<'_>) -> Result<(), Stop> {
+        if scene.plan.root.is_some() {
+            // Only a mount can become the root. On top of the old root, and not of the directory
+            // itself: what is mounted there "/.." leads to, but to what is mounted on the working
+            // directory only a name.
+            let flags = libc::MS_BIND | libc::MS_REC;
+            sys::mount(c".", c"/", None, flags).map_err(Stop::at(MOUNT.into()))?;
+            sys::change_directory(c"/..").map_err(Stop::at(MOUNT.into()))?;
+            sys::pivot_root(c".", c".").map_err(Stop::at(PIVOT.into()))?;
         }
-        _ => None,
+        Ok(())
+    }
+
+    fn name(&self, _: u8) -> &'static str {
+        "root"
+    }
+
+    fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
+        bytes(&plan.root)
+    }
+
+    fn hint(&self, part: u8, errno: c_int, _: &Plan) -> Option<String> {
+        hint(part, errno)
     }
 }
 
-/// The working directory by a name: as "." it would stay below what is mounted on it.
-fn by_its_name(directory: CString) -> CString {
-    let bytes = directory.as_bytes();
-    let is_here = !bytes.is_empty()
-        && bytes
-            .split(|&byte| byte == b'/')
-            .enumerate()
-            .all(|(n, part)| part == b"." || n > 0 && part.is_empty());
-    match std::env::current_dir() {
-        Ok(here) if is_here => CString::new(here.into_os_string().into_vec()).unwrap_or(directory),
-        _ => directory,
+/// Takes the old root away from on top of the new one, where the working directory is.
+#[derive(Debug, Default)]
+pub(super) struct Detach;
+
+impl Step for Detach {
+    fn options(&self) -> &'static [&'static str] {
+        &[]
     }
+
+    /// After the last step that implies NEWNS.
+    fn plan(&mut self, plan: &mut Plan) -> Result<(), Error> {
+        if plan.root.is_some() {
+            // the child makes that one: see `Enter`
+            plan.flags -= CloneFlags::NEWNS;
+        }
+        Ok(())
+    }
+
+    fn act(&self, scene: &Scene<'_>) -> Result<(), Stop> {
+        if scene.plan.root.is_some() {
+            sys::unmount(c".", libc::MNT_DETACH).map_err(Stop::at(PIVOT.into()))?;
+            sys::change_directory(c"/").map_err(Stop::at(PIVOT.into()))?;
+        }
+        Ok(())
+    }
+
+    fn name(&self, _: u8) -> &'static str {
+        "root"
+    }
+
+    fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
+        bytes(&plan.root)
+    }
+
+    fn hint(&self, part: u8, errno: c_int, _: &Plan) -> Option<String> {
+        hint(part, errno)
+    }
+}
+
+fn hint(part: u8, errno: c_int) -> Option<String> {
+    let hint = match (part, errno) {
+        (UNSHARE, libc::EPERM) if !sys::has_capability(sys::CAP_SYS_ADMIN) => {
+            "the namespaces need CAP_SYS_ADMIN, or NEWUSER with them"
+        }
+        (_, libc::EPERM) => {
+            return user_namespace_setting()
+                .or_else(|| Some("it takes CAP_SYS_ADMIN in the user namespace".into()));
+        }
+        (MOUNT, libc::EINVAL) => "the directory is not in the caller's mount namespace",
+        (PIVOT, libc::EINVAL) => "is the current root a ramfs or a chroot?",
+        (UNSHARE, libc::ENOSPC | libc::EUSERS) => {
+            "a limit below /proc/sys/user, or namespaces nested too deeply"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
 }
