@@ -174,6 +174,14 @@ fn clone_hint(errno: c_int, plan: &Plan, steps: &Steps) -> Option<String> {
     })
 }
 
+/// The message for what failed on the child's way.
+fn explain(failure: Failure, plan: &Plan, steps: &Steps, program: Option<&Program>) -> Refusal {
+    match program {
+        Some(program) if failure.is_of_exec() => program.explain(failure.errno, plan),
+        _ => steps.explain(failure, plan),
+    }
+}
+
 /// In a child that is a copy: takes its steps, or says what failed and ends.
 fn set_up(steps: &Steps, plan: &Plan, channel: &Channel, needs: Needs) {
     channel.leave_parents_end();
@@ -224,8 +232,8 @@ fn escort(
             Some([READY, _]) => return Ok(()),
             Some([ARMED, _]) => send(&parent, [0, 0]),
             Some([place, errno]) => {
-                let name = program.map_or(&b""[..], Program::name);
-                return Err(steps.explain(Failure { place, errno }, plan, name).into());
+                let failure = Failure { place, errno };
+                return Err(explain(failure, plan, steps, program).into());
             }
             // it has exec'ed, or was killed
             None if program.is_some() => return Ok(()),
@@ -293,8 +301,8 @@ impl ProgramStart<'_, '_> {
         child.after(match failure.get() {
             None => Ok(()),
             Some(failure) => {
-                let refusal = self.steps.explain(failure, self.plan, self.program.name());
-                Err(refusal.into())
+                let program = Some(self.program);
+                Err(explain(failure, self.plan, self.steps, program).into())
             }
         })
     }

@@ -4,6 +4,7 @@
 //! what the system refuses becomes `$!` and `$Linux::Clone::error`.
 
 mod channel;
+mod interpreter;
 mod launch;
 mod options;
 mod program;

@@ -2,11 +2,14 @@
 
 use std::cell::Cell;
 use std::ffi::{CString, c_char};
+use std::os::unix::ffi::OsStrExt;
 
 use libc::{c_int, c_void};
 use perlxs::Scalar;
 
-use super::refusal::{FUNCTION, wrong};
+use super::interpreter::{View, missing};
+use super::refusal::{FUNCTION, Refusal, wrong};
+use super::steps::{Plan, named};
 use crate::error::Error;
 use crate::read;
 use crate::sys;
@@ -18,7 +21,7 @@ pub(super) struct Program {
     candidates: Vec<CString>,
     /// The strings that the pointers below are to.
     arguments: Vec<CString>,
-    _environment: Vec<CString>,
+    environment: Vec<CString>,
     argv: Vec<*const c_char>,
     /// To run a file without an interpreter line: `sh FILE ARGUMENT...`.
     shell_argv: Vec<Cell<*const c_char>>,
@@ -70,17 +73,85 @@ impl Program {
                 .filter_map(|candidate| CString::new(candidate).ok())
                 .collect(),
             arguments,
-            _environment: environment.unwrap_or_default(),
+            environment: environment.unwrap_or_default(),
             argv,
             shell_argv,
             envp,
         }
     }
 
-    /// What it was asked for by.
-    pub(super) fn name(&self) -> &[u8] {
+    /// The message for an exec that has failed.
+    pub(super) fn explain(&self, errno: c_int, plan: &Plan) -> Refusal {
         let name = self.arguments.first();
-        name.map_or(b"", |name| name.as_bytes())
+        let name = name.map_or(&b""[..], |name| name.as_bytes());
+        Refusal::new(&named("exec", Some(name)), errno, self.hint(errno, plan))
+    }
+
+    fn hint(&self, errno: c_int, plan: &Plan) -> Option<String> {
+        match errno {
+            libc::E2BIG => Some(self.too_long()),
+            libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::ELOOP => {
+                View::new(plan).and_then(|view| {
+                    let mut candidates = self.candidates.iter();
+                    candidates.find_map(|file| missing(&view, file.as_bytes(), errno))
+                })
+            }
+            libc::EPERM if plan.root.is_none() => {
+                let mut candidates = self.candidates.iter();
+                candidates
+                    .any(|file| sys::has_file_capabilities(file))
+                    .then(|| {
+                        "it has capabilities of its own, and not all of them are in the caller's \
+                     bounding set"
+                            .into()
+                    })
+            }
+            _ => None,
+        }
+    }
+
+    /// What is longer than the kernel takes (execve(2), "Limits on size of arguments and
+    /// environment").
+    fn too_long(&self) -> String {
+        // with its NUL
+        let longest = 32 * sys::page_size();
+        let arguments = self.arguments.iter().enumerate().map(|(n, argument)| {
+            let what = format!("element {n} of exec");
+            (what, argument.as_bytes_with_nul().len())
+        });
+        let variable = |name: &[u8], len| {
+            let name = read::quoted(&String::from_utf8_lossy(name));
+            (format!("the variable {name}"), len)
+        };
+        let variables: Vec<_> = match self.envp {
+            Some(_) => {
+                let entries = self
+                    .environment
+                    .iter()
+                    .map(|entry| entry.as_bytes_with_nul());
+                let name = |entry: &[u8]| entry.iter().position(|&byte| byte == b'=');
+                let entries = entries.map(|entry| {
+                    let name = &entry[..name(entry).unwrap_or_default()];
+                    variable(name, entry.len())
+                });
+                entries.collect()
+            }
+            None => {
+                let entries = std::env::vars_os();
+                let entries = entries
+                    .map(|(name, value)| variable(name.as_bytes(), name.len() + value.len() + 2));
+                entries.collect()
+            }
+        };
+        let mut all = 0;
+        for (what, len) in arguments.chain(variables) {
+            if len > longest {
+                let (len, most) = (len - 1, longest - 1);
+                return format!("{what} has {len} bytes, but {most} are the most");
+            }
+            all += len;
+        }
+        format!("its arguments and its environment have {all} bytes, more than RLIMIT_STACK allows")
     }
 
     /// Becomes the program, with this signal mask (a `sigset_t`) and no handlers.

@@ -92,6 +92,51 @@ pub(crate) fn unmount(target: &CStr, flags: c_int) -> Result<(), Error> {
     answered(unsafe { libc::umount2(target.as_ptr(), flags) }).map(drop)
 }
 
+/// Whether no program is run from the file system of this file (statvfs(3)).
+pub(crate) fn is_mounted_noexec(file: &CStr) -> bool {
+    mount_flags(file) & libc::ST_NOEXEC != 0
+}
+
+/// 0 if they cannot be told.
+fn mount_flags(file: &CStr) -> c_ulong {
+    // SAFETY: all zeros is a valid `statvfs`.
+    let mut about: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a C string; a place for the answer.
+    unsafe { libc::statvfs(file.as_ptr(), &raw mut about) };
+    about.f_flag
+}
+
+/// A file by its name in that root, which symbolic links do not leave; not opened but found
+/// (openat2(2), Linux 5.6).
+pub(crate) fn find_in_root(root: &OwnedFd, name: &CStr) -> Result<OwnedFd, Error> {
+    // SAFETY: all zeros is a valid `open_how`.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+    how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+    // SAFETY: a C string, and a struct of that size; the descriptor is new, and nobody else's.
+    unsafe {
+        let fd = answered(libc::syscall(
+            libc::SYS_openat2,
+            root.as_raw_fd(),
+            name.as_ptr(),
+            &raw const how,
+            size_of_val(&how),
+        ))?;
+        Ok(OwnedFd::from_raw_fd(fd as c_int))
+    }
+}
+
+/// Whether a program has capabilities of its own (capabilities(7), "File capabilities").
+pub(crate) fn has_file_capabilities(file: &CStr) -> bool {
+    has_attribute(file, c"security.capability")
+}
+
+/// Whether a file has such an extended attribute (getxattr(2)).
+pub(crate) fn has_attribute(file: &CStr, name: &CStr) -> bool {
+    // SAFETY: C strings; no place for the value, so that only its size is told.
+    unsafe { libc::getxattr(file.as_ptr(), name.as_ptr(), ptr::null_mut(), 0) > 0 }
+}
+
 /// Whether there is a descriptor of this number (fcntl(2)).
 pub(crate) fn is_open(fd: c_int) -> bool {
     // SAFETY: touches no memory.

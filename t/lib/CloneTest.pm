@@ -221,6 +221,9 @@ my %numbers = (
     capset            => [ 126, 91 ],
     rt_sigqueueinfo   => [ 129, 138 ],
     mount             => [ 165, 40 ],
+    openat            => [ 257, 56 ],
+    setxattr          => [ 188, 5 ],
+    sethostname       => [ 170, 161 ],
 );
 my $column = $Config{archname} =~ /^x86_64/ && $Config{ptrsize} == 8 ? 0 : $Config{archname} =~ /^(?:aarch64|riscv64)/ ? 1 : undef;
 

@@ -32,20 +32,21 @@ impl Step for Cwd {
     }
 
     fn plan(&mut self, plan: &mut Plan) -> Result<(), Error> {
-        match self.directory {
+        plan.cwd = self.directory.take();
+        match plan.cwd {
             Some(_) => plan.needs_program("cwd"),
             None => Ok(()),
         }
     }
 
-    fn act(&self, _: &Scene<'_>) -> Result<(), Stop> {
-        if let Some(directory) = &self.directory {
+    fn act(&self, scene: &Scene<'_>) -> Result<(), Stop> {
+        if let Some(directory) = &scene.plan.cwd {
             sys::change_directory(directory)?;
         }
         Ok(())
     }
 
-    fn about<'a>(&'a self, _: &'a Plan) -> Option<&'a [u8]> {
-        bytes(&self.directory)
+    fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
+        bytes(&plan.cwd)
     }
 }

@@ -145,6 +145,8 @@ pub(super) struct Plan {
     pub(super) user: Option<uid_t>,
     /// The directory that becomes the root.
     pub(super) root: Option<CString>,
+    /// The working directory of a program.
+    pub(super) cwd: Option<CString>,
 }
 
 impl Default for Plan {
@@ -160,6 +162,7 @@ impl Default for Plan {
             group: None,
             user: None,
             root: None,
+            cwd: None,
         }
     }
 }
@@ -261,6 +264,11 @@ impl Failure {
         let place = Self::EXEC;
         Failure { place, errno }
     }
+
+    /// Whether it is of what comes after all steps.
+    pub(super) fn is_of_exec(self) -> bool {
+        self.place == Self::EXEC
+    }
 }
 
 /// The steps of one child, in their order.
@@ -314,20 +322,16 @@ impl Steps {
         Ok(())
     }
 
-    /// The message for a failure, that of a step or, by its name, of the exec of `program`.
-    pub(super) fn explain(&self, failure: Failure, plan: &Plan, program: &[u8]) -> Refusal {
+    /// The message for the failure of a step.
+    pub(super) fn explain(&self, failure: Failure, plan: &Plan) -> Refusal {
         let Failure { place, errno } = failure;
         let part = place as u8;
         let step = usize::try_from(place >> 8).ok().and_then(|n| self.0.get(n));
-        let (name, about, hint) = match step {
-            Some(step) => (
-                step.name(part),
-                step.about(plan),
-                step.hint(part, errno, plan),
-            ),
-            None => ("exec", Some(program), None),
+        let Some(step) = step else {
+            return Refusal::new("a step", errno, None);
         };
-        Refusal::new(&named(name, about), errno, hint)
+        let what = named(step.name(part), step.about(plan));
+        Refusal::new(&what, errno, step.hint(part, errno, plan))
     }
 
     /// Why clone(2) may have been refused, if a step knows.
@@ -337,7 +341,7 @@ impl Steps {
 }
 
 /// A step with what it was about, as far as the name of a file can be long.
-fn named(name: &str, about: Option<&[u8]>) -> String {
+pub(super) fn named(name: &str, about: Option<&[u8]>) -> String {
     const LONGEST: usize = libc::PATH_MAX as usize;
     match about {
         Some(about) if about.len() > LONGEST => {
