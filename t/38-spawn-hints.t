@@ -37,6 +37,211 @@ sub script {
     return "$dir/$name";
 }
 
+# That spawn, of code and of a program, fails with this errno, about this step, and this hint.
+sub fails {
+    my ($errno, $step, $hint, $name, @options) = @_;
+    local $! = $errno;
+    my $message = "errno $errno: Linux::Clone::spawn: $step: $!" . ($hint eq '' ? '' : " ($hint)");
+    for my $what ([ code => sub { 0 } ], [ exec => ['true'] ]) {
+        is end(@$what, @options), $message, "$name, $what->[0]";
+    }
+    return;
+}
+# The same in a child of spawn with these options.
+sub fails_in {
+    my ($outer, $before, @test) = @_;
+    my ($errno, $step, $hint, $name, @options) = @test;
+    local $! = $errno;
+    my $message = "errno $errno: Linux::Clone::spawn: $step: $!" . ($hint eq '' ? '' : " ($hint)");
+    for my $what ([ code => sub { 0 } ], [ exec => ['true'] ]) {
+        is told(sub { my $kept = $before->(); end(@$what, @options) }, @$outer), $message, "$name, $what->[0]";
+    }
+    return;
+}
+
+# ---- maps ----
+
+SKIP: {
+    skip 'rows by the parent: for root', 6 if $uid != 0;
+    my @outer = (uid_map => [ [ 0, 100_000, 10 ], [ 10, 300_000, 10 ] ], gid_map => [ [ 0, 200_000, 10 ], [ 10, 400_000, 5 ], [ 15, 500_000, 5 ] ]);
+    fails_in(\@outer, sub { }, EPERM, 'uid_map', q{the row [0, 5, 10] crosses rows of the caller's own uid_map: it takes one for each of these}, 'across two rows', uid_map => [ [ 100, 2, 2 ], [ 0, 5, 10 ] ]);
+    fails_in(\@outer, sub { }, EPERM, 'gid_map', q{the row [0, 5, 15] crosses rows of the caller's own gid_map: it takes one for each of these}, 'across three', gid_map => [ [ 0, 5, 15 ] ]);
+    fails_in(\@outer, sub { }, EPERM, 'uid_map', q{the row [0, 15, 6] has ids that the caller's own user namespace lacks}, 'beyond the last', uid_map => [ [ 0, 15, 6 ] ]);
+    fails_in(\@outer, sub { }, EPERM, 'uid_map', q{the row [0, 4000000000, 1] has ids that the caller's own user namespace lacks}, 'elsewhere', uid_map => [ [ 0, 4_000_000_000, 1 ] ]);
+    is told(sub { end(code => sub { 5 }, uid_map => [ [ 0, 5, 5 ], [ 5, 10, 5 ] ]) }, @outer), 'exit 5', 'a row for each works';
+    fails(EINVAL, 'uid_map', 'the rows [0, 10, 5] and [5, 14, 5] overlap', 'rows that overlap outside', uid_map => [ [ 0, 10, 5 ], [ 20, 30, 5 ], [ 5, 14, 5 ] ]);
+    # CAP_SETFCAP is the 32nd
+    my $drop = sub {
+        my ($header, $sets) = (pack('Ll', 0x20080522, 0), pack 'L6', (0) x 6);
+        syscall(nr('capget'), $header, $sets) == 0 or die "capget: $!";
+        my @sets = unpack 'L6', $sets;
+        $_ &= ~(1 << 31) for @sets[ 0, 1 ];
+        syscall(nr('capset'), $header, pack 'L6', @sets) == 0 or die "capset: $!";
+    };
+    my $end = told(sub { $drop->(); end(code => sub { 0 }, uid_map => 'root') });
+    fails_in([], $drop, EPERM, 'uid_map', 'mapping root takes CAP_SETFCAP', 'without CAP_SETFCAP', uid_map => 'root') if $end ne 'exit 0';
+    # groups that cannot be left
+    is told(sub {
+        pipe my $go, my $tell or die $!;
+        my $child = Linux::Clone::clone(sub {
+            open my $setgroups, '>', '/proc/self/setgroups' or die $!;
+            syswrite $setgroups, 'deny' or die $!;
+            sysread $go, my $byte, 1;
+            POSIX::setgid(0);
+            POSIX::setuid(0);
+            $Linux::Clone::error = 'none';
+            spawn(code => sub { 0 }, gid_map => [ [ 0, 5, 1 ] ]);
+            my $errno = $! + 0;
+            open my $out, '>', "$dir/denied" or die $!;
+            print {$out} "$errno $Linux::Clone::error";
+            close $out;
+            return 0;
+        }, 0, POSIX::SIGCHLD() | Linux::Clone::NEWUSER());
+        select undef, undef, undef, 0.02 until slurp("/proc/$child/setgroups") =~ /deny/;
+        chmod 0777, $dir;
+        for my $map (qw(uid_map gid_map)) { open my $fh, '>', "/proc/$child/$map" or die $!; syswrite $fh, '0 0 1000' or die $! }
+        syswrite $tell, 'x';
+        waitpid $child, 0;
+        slurp("$dir/denied");
+    }), EPERM . q{ Linux::Clone::spawn: gid_map: Operation not permitted (setgroups(2) is denied in the caller's user namespace: there is no way to leave the caller's groups)}, 'setgroups is denied';
+    chmod 0755, $dir;
+}
+fails_in([ flags => Linux::Clone::NEWUSER() ], sub { }, EPERM, 'clone', 'NEWUSER: is the caller in a chroot, without a user or group id in its own user namespace, or under a filter?', 'no ids', uid_map => 'root');
+SKIP: {
+    skip 'for root, who can become a user that has ranges', 1 if $uid != 0;
+    skip 'this system has no newuidmap and newgidmap in /usr/bin (Debian: uidmap)', 1 if grep { !-e "/usr/bin/$_" } qw(newuidmap newgidmap);
+    my ($users, $groups) = ("nobody:300000:1000\n", "nobody:400000:1000\n");
+    my $rows = 'my @rows = (uid_map => [[0, 65534, 1], [1, 300000, 999]], gid_map => [[0, 65534, 1], [1, 400000, 999]]);';
+    my $both = $rows . 'print end(code => sub { 5 }, @rows), "\n", end(exec => ["true"], @rows), "\n", children()';
+    my $error = 'errno ' . EPERM . ': Linux::Clone::spawn: %s: Operation not permitted';
+    my $is = sub {
+        my ($map, $hint, $name, $prepare) = @_;
+        my $program = "new$map" =~ s/_//r;
+        my $told = as_user($users, $groups, [], $both, $prepare);
+        # what it says itself
+        $told =~ s/\(new[ug]idmap: [^;\n]*; /(SAID; /g;
+        my $message = sprintf "$error (SAID; %s)", "$map $program", $hint;
+        is $told, "$message\n$message\n0", $name;
+    };
+    for my $map (qw(uid_map gid_map)) {
+        my $program = "new$map" =~ s/_//r;
+        # in the place of the system's
+        my $other = script($program, slurp("/usr/bin/$program"));
+        my $put = "run('mount', '--bind', '$other', '/usr/bin/$program');";
+        $is->($map, "/usr/bin/$program is not set-user-ID, and has no capabilities", "$program without its bit", $put);
+        $is->($map, "/usr/bin/$program is set-user-ID, but its owner is user 65534", 'of another owner', "$put chown 65534, 0, '$other' or die; chmod 04755, '$other' or die");
+    }
+    unlink "$dir/newuidmap", "$dir/newgidmap";
+    $is->('uid_map', '/usr/bin/newuidmap is on a file system that is mounted nosuid', 'mounted nosuid', q{run('mount', '--bind', '/usr/bin', '/usr/bin'); run('mount', '-o', 'remount,bind,nosuid', '/usr/bin')});
+    my $prctl = nr('prctl');
+    $is->('uid_map', 'no program gives rights to a caller with no_new_privs (prctl(2))', 'no_new_privs', "syscall($prctl, 38, 1, 0, 0, 0) == 0 or die \$!");
+    $is->('uid_map', q{CAP_SETUID is not in the caller's bounding set}, 'a bounding set without CAP_SETUID', "syscall($prctl, 24, 7, 0, 0, 0) == 0 or die \$!");
+    $is->('gid_map', q{CAP_SETGID is not in the caller's bounding set}, 'without CAP_SETGID', "syscall($prctl, 24, 6, 0, 0, 0) == 0 or die \$!");
+    # rows that overlap
+    my $overlap = 'my @rows = (uid_map => [[0, 65534, 1], [1, 300000, 10], [5, 300100, 10]]);';
+    my $said = 'errno ' . EINVAL . ': Linux::Clone::spawn: uid_map newuidmap: Invalid argument (the rows [1, 300000, 10] and [5, 300100, 10] overlap)';
+    is as_user($users, $groups, [], $both =~ s/^.*?;/$overlap/r), "$said\n$said\n0", 'rows that overlap, by newuidmap';
+    # in a namespace of which a part of the system's ids are: a user there without rights
+    my $nested = sub {
+        my ($inner) = @_;
+        return $rows . qq{print output(\@rows, stderr => \\*STDOUT, exec => [\$^X, "-e", 'use POSIX (); \$) = "5 5"; POSIX::setgid(5); POSIX::setuid(5); exec \$^X, "-e", shift', q{use strict; use Linux::Clone; use SpawnTest; print $inner}]) =~ s/\\(newuidmap: [^;]*;/(SAID;/r};
+    };
+    is as_user($users, $groups, [], $nested->('end(code => sub { 0 }, uid_map => [[0, 5, 1], [1, 6, 1]])')),
+        sprintf("$error (SAID; %s)", 'uid_map newuidmap', q{/usr/bin/newuidmap is not of root of the caller's user namespace, so that its set-user-ID bit gives no rights there}), 'in a nested namespace';
+    # this one does its work for a caller that does not own its /proc/self, too
+    is as_user($users, $groups, [], $rows . "syscall($prctl, 4, 0, 0, 0, 0);" . 'print end(code => sub { 5 }, @rows)'), 'exit 5', 'a caller that is not dumpable';
+}
+
+# ---- what a setting of the system takes away ----
+
+# Makes the kernel refuse what a setting of AppArmor's would: the calls fail, and the file says that
+# it is set. The child is in a mount namespace of its own.
+sub restrict {
+    my (%errors) = @_;
+    system('mount', '-t', 'tmpfs', 'none', '/proc/sys') == 0 or die 'mount';
+    mkdir "/proc/sys/$_" or die "$_: $!" for qw(kernel user);
+    for (['kernel/apparmor_restrict_unprivileged_userns', 1], ['user/max_user_namespaces', 1000]) {
+        open my $fh, '>', "/proc/sys/$_->[0]" or die $!;
+        print {$fh} "$_->[1]\n";
+        close $fh;
+    }
+    FaultTest::seccomp(%errors) or die "seccomp: $!" if %errors;
+    return;
+}
+# An open of a file to write in /proc/self fails with EACCES.
+sub refuse_map {
+    my $flags = O_WRONLY | O_NOFOLLOW | 02000000;    # O_CLOEXEC
+    # load the number; if it is openat, load the flags; if they are these, EACCES
+    my @filter = ([ 0x20, 0, 0, 0 ], [ 0x15, 0, 3, nr('openat') ], [ 0x20, 0, 0, 32 ], [ 0x15, 0, 1, $flags ], [ 0x06, 0, 0, 0x50000 | EACCES ], [ 0x06, 0, 0, 0x7fff0000 ]);
+    FaultTest::filter(@filter) or die "seccomp: $!";
+    return;
+}
+SKIP: {
+    my $end = end(code => sub { 0 }, @root, flags => Linux::Clone::NEWNS());
+    skip "the kernel refuses a mount namespace: $end", 10 if $end ne 'exit 0';
+    my @outer = (@root, flags => Linux::Clone::NEWNS());
+    my $setting = 'the sysctl kernel.apparmor_restrict_unprivileged_userns is 1';
+    my $is = sub {
+        my ($step, $errno, $call, $option, $value, $takes) = @_;
+        fails_in(\@outer, sub { restrict($call => $errno) }, $errno, $step, $setting, "$step, restricted", @root, $option => $value);
+        fails_in(\@outer, sub { FaultTest::seccomp($call => $errno) or die $! }, $errno, $step, $takes, 'else what it takes', @root, $option => $value);
+    };
+    $is->('hostname x', EPERM, 'sethostname', hostname => 'x', 'it takes CAP_SYS_ADMIN in the user namespace');
+    $is->('loopback', EPERM, 'ioctl', loopback => 1, 'it takes CAP_NET_ADMIN in the network namespace');
+    $is->('private mounts', EACCES, 'mount', flags => Linux::Clone::NEWNS(), '');
+    $is->('private mounts', EPERM, 'mount', flags => Linux::Clone::NEWNS(), 'it takes CAP_SYS_ADMIN in the user namespace');
+    $is->("root $dir", EPERM, 'pivot_root', root => "$dir", 'it takes CAP_SYS_ADMIN in the user namespace');
+    $is->("root $dir", EACCES, 'pivot_root', root => "$dir", '');
+    $is->("root $dir", EPERM, 'unshare', root => "$dir", 'it takes CAP_SYS_ADMIN in the user namespace');
+    SKIP: {
+        my $end = end(code => sub { 0 }, @root, time_offsets => { monotonic => 1 });
+        skip "the kernel refuses a time namespace: $end", 4 if $end ne 'exit 0';
+        $is->('time_offsets', EPERM, 'unshare', time_offsets => { monotonic => 1 }, 'it takes CAP_SYS_ADMIN in the user namespace');
+        $is->('time_offsets', EPERM, 'setns', time_offsets => { monotonic => 1 }, 'it takes CAP_SYS_TIME and CAP_SYS_ADMIN');
+    }
+    fails_in(\@outer, sub { restrict(); refuse_map() }, EACCES, 'uid_map', $setting, 'uid_map, restricted', uid_map => 'root');
+    fails_in(\@outer, \&refuse_map, EACCES, 'uid_map', '', 'else nothing is known', uid_map => 'root');
+    fails_in(\@outer, sub { restrict() }, EPERM, 'uid_map', q{the row [0, 5, 1] has ids that the caller's own user namespace lacks}, 'what is known for sure comes first', uid_map => [ [ 0, 5, 1 ] ]);
+    # no user namespace is made: nothing to do with it, if the caller is not in one
+    SKIP: {
+        skip 'for root', 1 if $uid != 0;
+        fails_in([ flags => Linux::Clone::NEWNS() ], sub { restrict(sethostname => EPERM) }, EPERM, 'hostname x', 'it takes CAP_SYS_ADMIN in the user namespace', 'not for root', hostname => 'x');
+    }
+    # time_offsets of a caller that does not own its /proc/self
+    SKIP: {
+        skip 'for root', 1 if $uid != 0;
+        fails_in([], sub { POSIX::setgid(65534); POSIX::setuid(65534) }, EACCES, 'time_offsets',
+            'a caller that has changed its ids does not own its /proc/self before it calls exec; see PR_SET_DUMPABLE in prctl(2)', 'time_offsets', flags => Linux::Clone::NEWUSER(), time_offsets => { monotonic => 1 });
+    }
+    # limits, of a namespace that the child makes itself
+    for (['time', 'time_offsets', time_offsets => {} ], ['mnt', "root $dir", root => "$dir"]) {
+        my ($kind, $step, @options) = @$_;
+        my $limit = "/proc/sys/user/max_${kind}_namespaces";
+        next if !-e $limit;
+        fails_in(\@root, sub { open my $fh, '>', $limit or die $!; syswrite $fh, 0 or die $! }, ENOSPC, $step, 'a limit below /proc/sys/user, or namespaces nested too deeply', "user.max_${kind}_namespaces is 0", @options);
+    }
+    # a kernel without some namespaces
+    my $bare = sub { system('mount', '-t', 'tmpfs', 'none', "/proc/$$/ns") == 0 or die 'mount'; FaultTest::seccomp(clone => EINVAL) or die $! };
+    fails_in(\@outer, $bare, EINVAL, 'clone', 'this kernel has no UTS namespaces', 'a kernel without them', flags => Linux::Clone::NEWUTS());
+    fails_in(\@outer, $bare, EINVAL, 'clone', '', 'none is asked for');
+}
+
+# ---- root ----
+
+SKIP: {
+    my $end = end(code => sub { 0 }, @user, flags => Linux::Clone::NEWNS());
+    skip "the kernel refuses a mount namespace: $end", 5 if $end ne 'exit 0';
+    # its mounts are another namespace's
+    my $child = spawn(code => sub { sleep 60 }, @user, flags => Linux::Clone::NEWNS()) or die $Linux::Clone::error;
+    opendir my $elsewhere, '/proc/' . $child->pid . "/root$dir" or die $!;
+    my $there = '/proc/self/fd/' . fileno $elsewhere;
+    fails(EINVAL, "root $there", q{the directory is not in the caller's mount namespace}, 'a directory of another mount namespace', @user, root => $there);
+    $child->kill('KILL');
+    $child->wait;
+    fails(ENOENT, 'root /proc/self/fd/999', '', 'no such descriptor', @user, root => '/proc/self/fd/999');
+    fails(EPERM, "root $dir", 'the namespaces need CAP_SYS_ADMIN, or NEWUSER with them', 'a user without a namespace', root => "$dir") if $uid != 0;
+}
+
 # ---- exec ----
 
 {

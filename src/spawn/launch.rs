@@ -19,7 +19,7 @@ use perlxs::{Call, Code};
 use super::channel::{Channel, Slot, receive, send};
 use super::program::Program;
 use super::refusal::{Error, Refusal};
-use super::steps::{Failure, Needs, Plan, Scene, Service, Steps};
+use super::steps::{Failure, Needs, Plan, SYSTEM_PATH, Scene, Service, Steps};
 use crate::child::{self, ChildStack, CloneRequest, Started, SystemCall, clone_on};
 use crate::error;
 use crate::flags::CloneFlags;
@@ -381,12 +381,11 @@ extern "C" fn born_program(birth: *mut c_void) -> c_int {
 /// Runs a program of the system to its end, with an environment of its own: what it wrote to
 /// standard error.
 fn run(call: &Call<'_>, words: Vec<CString>) -> Result<String, Refusal> {
-    const PATH: &[u8] = b"/usr/bin:/bin:/usr/local/bin:/run/wrappers/bin";
     let environment = vec![
         c"LC_ALL=C".to_owned(),
         c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
     ];
-    let words = Program::new(words, Some(environment), Some(PATH));
+    let words = Program::new(words, Some(environment), Some(SYSTEM_PATH.as_bytes()));
     let refusal = |errno| Refusal::new("pipe", errno, None);
     let (read, write) = sys::pipe().map_err(|error| refusal(error.errno()))?;
     let steps = Steps::with_stderr(write.as_raw_fd());

@@ -3,6 +3,7 @@
 //! The options become a plan; the child takes its steps before its code or its program runs; and
 //! what the system refuses becomes `$!` and `$Linux::Clone::error`.
 
+mod caller;
 mod channel;
 mod interpreter;
 mod launch;

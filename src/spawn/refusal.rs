@@ -1,7 +1,4 @@
-//! What failed, for `$!` and `$Linux::Clone::error`; and what is missing where the kernel says no
-//! to several steps for one reason: its errno alone does not tell.
-
-use std::fs;
+//! What failed, for `$!` and `$Linux::Clone::error`.
 
 use libc::c_int;
 
@@ -76,23 +73,4 @@ pub(super) const FUNCTION: &str = "spawn";
 /// Bad input to spawn: a croak.
 pub(super) fn wrong(message: impl AsRef<str>) -> error::Error {
     error::Error::usage(format!("Linux::Clone::{FUNCTION}: {}", message.as_ref()))
-}
-
-/// A number in a file of /proc/sys.
-fn sysctl(name: &str) -> Option<i64> {
-    let text = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
-    text.trim().parse().ok()
-}
-
-/// A setting that keeps users from user namespaces, or takes their rights in them.
-pub(super) fn user_namespace_setting() -> Option<String> {
-    let is_root = sys::has_capability(sys::CAP_SYS_ADMIN);
-    [
-        ("user.max_user_namespaces", 0, false),
-        ("kernel.unprivileged_userns_clone", 0, true),
-        ("kernel.apparmor_restrict_unprivileged_userns", 1, true),
-    ]
-    .into_iter()
-    .find(|&(name, value, for_users)| !(for_users && is_root) && sysctl(name) == Some(value))
-    .map(|(name, value, _)| format!("the sysctl {name} is {value}"))
 }

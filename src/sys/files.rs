@@ -92,7 +92,12 @@ pub(crate) fn unmount(target: &CStr, flags: c_int) -> Result<(), Error> {
     answered(unsafe { libc::umount2(target.as_ptr(), flags) }).map(drop)
 }
 
-/// Whether no program is run from the file system of this file (statvfs(3)).
+/// Whether programs get no rights from the files of this one's file system (statvfs(3)).
+pub(crate) fn is_mounted_nosuid(file: &CStr) -> bool {
+    mount_flags(file) & libc::ST_NOSUID != 0
+}
+
+/// Whether no program is run there.
 pub(crate) fn is_mounted_noexec(file: &CStr) -> bool {
     mount_flags(file) & libc::ST_NOEXEC != 0
 }

@@ -20,8 +20,8 @@ pub(crate) use clone::{
 pub(crate) use cradle::Cradle;
 pub(crate) use files::{
     ProcDirectory, change_directory, change_directory_to, copy_above_standard, copy_to,
-    find_in_root, has_file_capabilities, is_mounted_noexec, is_open, keep_over_exec, mount, open,
-    pipe, set_nonblocking, take_descriptors, unmount,
+    find_in_root, has_file_capabilities, is_mounted_noexec, is_mounted_nosuid, is_open,
+    keep_over_exec, mount, open, pipe, set_nonblocking, take_descriptors, unmount,
 };
 pub(crate) use locks::{
     SharedWord, ask_name_services, is_single_threaded, pass_through_locks, watched,
@@ -32,8 +32,8 @@ pub(crate) use ns::{
     ns_get_owner_uid, ns_get_parent, ns_get_userns, pivot_root, setns, unshare,
 };
 pub(crate) use process::{
-    CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, environment, environment_variable, execve, getegid,
-    geteuid, getpid, getppid, gettid, has_capability, is_dumpable, reset_signal_handlers,
+    CAP_SETFCAP, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, environment, environment_variable, execve,
+    getegid, geteuid, getpid, getppid, gettid, has_capability, is_dumpable, reset_signal_handlers,
     set_dumpable, set_group, set_hostname, set_parent_death_signal, set_signal_mask, set_user,
 };
 pub(crate) use wait::{

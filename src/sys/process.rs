@@ -93,6 +93,7 @@ pub(crate) fn getppid() -> pid_t {
 pub(crate) const CAP_SETGID: u32 = 6;
 pub(crate) const CAP_SETUID: u32 = 7;
 pub(crate) const CAP_SYS_ADMIN: u32 = 21;
+pub(crate) const CAP_SETFCAP: u32 = 31;
 
 /// Whether the calling thread has this capability in its user namespace (capget(2)); only those
 /// below 32.

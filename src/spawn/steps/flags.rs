@@ -8,7 +8,8 @@ use super::{FUNCTION, Needs, Plan, Step};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::read;
-use crate::spawn::refusal::{user_namespace_setting, wrong};
+use crate::spawn::caller;
+use crate::spawn::refusal::wrong;
 use crate::sys;
 
 #[derive(Debug, Default)]
@@ -40,32 +41,43 @@ impl Step for Flags {
     }
 
     fn clone_hint(&self, errno: c_int, plan: &Plan) -> Option<String> {
-        let new_user = plan.flags.contains(CloneFlags::NEWUSER);
-        let setting = match errno {
-            libc::EPERM | libc::ENOSPC | libc::EUSERS if new_user => user_namespace_setting(),
-            _ => None,
-        };
-        setting.or_else(|| {
-            let hint = match errno {
-                libc::EPERM if new_user => {
-                    "NEWUSER: is the caller in a chroot, without a user or group id in its own \
-                     user namespace, or under a filter?"
-                }
-                libc::EPERM
-                    if plan.flags.intersects(CloneFlags::NAMESPACES)
-                        && !sys::has_capability(sys::CAP_SYS_ADMIN) =>
-                {
-                    "the namespaces need CAP_SYS_ADMIN, or NEWUSER with them"
-                }
-                libc::EUSERS if !new_user => return None,
-                libc::ENOSPC | libc::EUSERS => {
-                    "a limit below /proc/sys/user, or namespaces nested too deeply"
-                }
-                _ => return None,
-            };
-            Some(hint.into())
-        })
+        namespace_hint(errno, plan, plan.flags)
     }
+}
+
+/// Why these namespaces may have been refused.
+pub(super) fn namespace_hint(errno: c_int, plan: &Plan, made: CloneFlags) -> Option<String> {
+    let new_user = made.contains(CloneFlags::NEWUSER);
+    let setting = match new_user {
+        true => caller::creation_setting(errno),
+        false => None,
+    };
+    let hint = match errno {
+        _ if setting.is_some() => return setting,
+        libc::EPERM if new_user => {
+            "NEWUSER: is the caller in a chroot, without a user or group id in its own user \
+             namespace, or under a filter?"
+        }
+        libc::EPERM | libc::EACCES if plan.flags.contains(CloneFlags::NEWUSER) => {
+            return plan.right_hint(errno, "CAP_SYS_ADMIN in the user namespace");
+        }
+        libc::EPERM
+            if made.intersects(CloneFlags::NAMESPACES)
+                && !sys::has_capability(sys::CAP_SYS_ADMIN) =>
+        {
+            "the namespaces need CAP_SYS_ADMIN, or NEWUSER with them"
+        }
+        libc::EUSERS if !made.intersects(CloneFlags::NEWUSER | CloneFlags::NEWPID) => return None,
+        libc::ENOSPC | libc::EUSERS => {
+            "a limit below /proc/sys/user, or namespaces nested too deeply"
+        }
+        libc::EINVAL => {
+            let name = caller::lacks_namespace(made)?;
+            return Some(format!("this kernel has no {name} namespaces"));
+        }
+        _ => return None,
+    };
+    Some(hint.into())
 }
 
 fn flags(value: &Scalar) -> Result<CloneFlags, Error> {

@@ -7,7 +7,7 @@ use super::{FUNCTION, Plan, Scene, Step, Stop};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::read;
-use crate::spawn::refusal::{user_namespace_setting, wrong};
+use crate::spawn::refusal::wrong;
 use crate::sys;
 
 #[derive(Debug, Default)]
@@ -43,10 +43,9 @@ impl Step for HostName {
         self.name.as_deref()
     }
 
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
-        let missing = || Some("it takes CAP_SYS_ADMIN in the user namespace".into());
+    fn hint(&self, _: u8, errno: c_int, plan: &Plan) -> Option<String> {
         match errno {
-            libc::EPERM => user_namespace_setting().or_else(missing),
+            libc::EPERM => plan.right_hint(errno, "CAP_SYS_ADMIN in the user namespace"),
             _ => None,
         }
     }

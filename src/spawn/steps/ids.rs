@@ -4,18 +4,22 @@
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use libc::c_int;
 use perlxs::{Call, Scalar};
 
-use super::{FUNCTION, Needs, Plan, Scene, Service, Step, Stop};
+use super::{FUNCTION, NO_PROC, Needs, Plan, SYSTEM_PATH, Scene, Service, Step, Stop, proc_hint};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::read;
-use crate::spawn::refusal::{Refusal, user_namespace_setting, wrong};
+use crate::spawn::caller;
+use crate::spawn::refusal::{Refusal, wrong};
 use crate::sys::{self, ProcDirectory};
 
 const NAMES: [&str; 2] = ["uid_map", "gid_map"];
+
+const NO_SETFCAP: &str = "mapping root takes CAP_SETFCAP";
 
 /// Writes the maps: the child its own where it may, else its parent.
 #[derive(Debug, Default)]
@@ -85,8 +89,9 @@ impl Step for Maps {
         Ok(())
     }
 
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
-        map_hint(errno)
+    fn hint(&self, part: u8, errno: c_int, _: &Plan) -> Option<String> {
+        let map = self.given.iter().find(|map| map.kind as u8 == part)?;
+        map.hint(errno)
     }
 }
 
@@ -121,31 +126,17 @@ impl Step for Become {
         NAMES[usize::from(part != 0)]
     }
 
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
-        map_hint(errno)
+    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
+        match errno {
+            libc::EPERM if part == IdKind::Group as u8 && caller::is_denied_setgroups() => Some(
+                "setgroups(2) is denied in the caller's user namespace: there is no way to leave \
+                 the caller's groups"
+                    .into(),
+            ),
+            libc::EPERM => plan.right_hint(errno, "CAP_SETUID and CAP_SETGID in the namespace"),
+            _ => None,
+        }
     }
-}
-
-fn map_hint(errno: c_int) -> Option<String> {
-    let hint = match errno {
-        libc::EPERM => {
-            return user_namespace_setting().or_else(|| {
-                Some(
-                    "ids that the caller does not have itself, or not in its own user namespace; \
-                     mapping root takes CAP_SETFCAP"
-                        .into(),
-                )
-            });
-        }
-        libc::EACCES => {
-            "a caller that has changed its ids does not own its /proc/self before it calls exec; \
-             see PR_SET_DUMPABLE in prctl(2)"
-        }
-        libc::ENOENT => "there is no proc(5) on /proc",
-        libc::EINVAL => "rows that overlap, or more than the kernel takes",
-        _ => return None,
-    };
-    Some(hint.into())
 }
 
 /// User ids or group ids (user_namespaces(7)).
@@ -205,6 +196,24 @@ impl IdKind {
     }
 }
 
+impl Row {
+    /// The ids outside: the first, and the one behind the last.
+    fn ends(&self) -> (u64, u64) {
+        let first = self.outside.into();
+        (first, first + u64::from(self.count))
+    }
+
+    /// As the option has it.
+    fn shown(&self) -> String {
+        let Row {
+            inside,
+            outside,
+            count,
+        } = self;
+        format!("[{inside}, {outside}, {count}]")
+    }
+}
+
 impl IdMap {
     fn new(kind: IdKind, rows: Vec<Row>) -> Self {
         let lines = rows.iter().map(|row| {
@@ -224,6 +233,84 @@ impl IdMap {
             by_the_child: is_own_alone && !kind.may_map_others(),
             rows,
         }
+    }
+
+    /// Why it may not have been written.
+    fn hint(&self, errno: c_int) -> Option<String> {
+        match errno {
+            libc::EPERM => self
+                .beyond_own_map()
+                .or_else(|| self.lacks_setfcap().then(|| NO_SETFCAP.into()))
+                .or_else(caller::rights_setting)
+                .or_else(|| {
+                    Some(
+                        "ids that the caller does not have itself, or not in its own user \
+                         namespace; mapping root takes CAP_SETFCAP"
+                            .into(),
+                    )
+                }),
+            libc::ENOENT => Some(NO_PROC.into()),
+            libc::EACCES => proc_hint(),
+            libc::EINVAL => Some(
+                self.overlap()
+                    .unwrap_or_else(|| "more rows than the kernel takes".into()),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Two rows that overlap, inside or outside.
+    fn overlap(&self) -> Option<String> {
+        let overlap = |a: u32, b: u32, one: &Row, other: &Row| {
+            u64::from(a) < u64::from(b) + u64::from(other.count)
+                && u64::from(b) < u64::from(a) + u64::from(one.count)
+        };
+        let mut rows = self.rows.iter().enumerate();
+        rows.find_map(|(n, one)| {
+            let other = self.rows[..n].iter().find(|other| {
+                overlap(one.inside, other.inside, one, other)
+                    || overlap(one.outside, other.outside, one, other)
+            })?;
+            Some(format!(
+                "the rows {} and {} overlap",
+                other.shown(),
+                one.shown()
+            ))
+        })
+    }
+
+    /// A row whose outside is not in one row of the caller's own map, where the kernel wants it.
+    fn beyond_own_map(&self) -> Option<String> {
+        let own = caller::own_map(self.kind.name())?;
+        let row = self.rows.iter().find(|row| {
+            let (first, end) = row.ends();
+            !own.iter()
+                .any(|&(own, count)| own <= first && end <= own + count)
+        })?;
+        // whether all of it is there, though in several rows
+        let (mut next, end) = row.ends();
+        while let Some((first, count)) = own
+            .iter()
+            .find(|&&(first, count)| first <= next && next < first + count && next < end)
+        {
+            next = first + count;
+        }
+        let shown = row.shown();
+        Some(match next >= end {
+            true => format!(
+                "the row {shown} crosses rows of the caller's own {}: it takes one for each of \
+                 these",
+                self.kind.name()
+            ),
+            false => format!("the row {shown} has ids that the caller's own user namespace lacks"),
+        })
+    }
+
+    /// Whether root is mapped without the right to that (Linux 5.12).
+    fn lacks_setfcap(&self) -> bool {
+        self.kind == IdKind::User
+            && self.rows.iter().any(|row| row.outside == 0)
+            && !sys::has_capability(sys::CAP_SETFCAP)
     }
 
     /// The id that the child has to take: 0, if that is mapped and the caller's own is not.
@@ -313,14 +400,15 @@ fn write_map(service: &Service<'_>, map: &IdMap) -> Result<(), Refusal> {
             proc_directory(service).and_then(|directory| directory.write(kind.file(), &map.text));
         return written.map_err(|error| {
             let errno = error.errno();
-            Refusal::new(name, errno, map_hint(errno))
+            Refusal::new(name, errno, map.hint(errno))
         });
     }
     let (program, ranges, capability) = match kind {
         IdKind::User => ("newuidmap", "/etc/subuid", "CAP_SETUID"),
         IdKind::Group => ("newgidmap", "/etc/subgid", "CAP_SETGID"),
     };
-    let refusal = |errno, hint| Refusal::new(&format!("{name} {program}"), errno, hint);
+    let what = format!("{name} {program}");
+    let refusal = |errno, hint| Refusal::new(&what, errno, hint);
     let mut words: Vec<String> = vec![program.into(), service.pid.to_string()];
     for &Row {
         inside,
@@ -336,28 +424,84 @@ fn write_map(service: &Service<'_>, map: &IdMap) -> Result<(), Refusal> {
     }
     let words = words.into_iter().filter_map(|word| CString::new(word).ok());
     let said = (service.run)(words.collect()).map_err(|Refusal { errno, .. }| {
-        let hint = format!(
-            "without {capability} that program maps other ids than your own; is its package \
-             uidmap installed?"
-        );
-        refusal(
-            errno,
-            matches!(errno, libc::ENOENT | libc::EACCES).then_some(hint),
-        )
+        let hint = match errno {
+            libc::ENOENT | libc::EACCES => Some(format!(
+                "without {capability} that program maps other ids than your own; is its package \
+                 uidmap installed?"
+            )),
+            libc::EPERM => powerless(program, capability),
+            _ => None,
+        };
+        refusal(errno, hint)
     })?;
     // Its status may be somebody else's, who waits for all children; but the map tells.
     match fs::read(format!("/proc/{}/{name}", service.pid)) {
-        Ok(text) if !text.is_empty() => Ok(()),
-        Err(error) => Err(refusal(errno_of(error), None)),
-        Ok(_) => {
-            let said = match said.trim_end().replace('\n', "; ") {
-                said if said.is_empty() => "it said nothing".into(),
-                said => said,
-            };
-            let hint = format!("{said}; does {ranges} have a range for you?");
-            Err(refusal(libc::EPERM, Some(hint)))
-        }
+        Ok(text) if !text.is_empty() => return Ok(()),
+        Err(error) => return Err(refusal(errno_of(error), None)),
+        Ok(_) => {}
     }
+    let said = said.trim_end().replace('\n', "; ");
+    // what it says of the kernel's answer
+    if said.contains(&sys::strerror(libc::EINVAL)) {
+        return Err(refusal(libc::EINVAL, map.hint(libc::EINVAL)));
+    }
+    let asks = || format!("does {ranges} have a range for you?");
+    let cause = match said.contains("not allowed") {
+        true => Some(asks()),
+        false => powerless(program, capability)
+            .or_else(|| map.beyond_own_map())
+            .or_else(|| said.is_empty().then(asks)),
+    };
+    let said = match said.is_empty() {
+        true => "it said nothing".into(),
+        false => said,
+    };
+    let hint = match cause {
+        Some(cause) => format!("{said}; {cause}"),
+        None => said,
+    };
+    Err(refusal(libc::EPERM, Some(hint)))
+}
+
+/// Why a program gets no right to map others' ids from the system.
+fn powerless(program: &str, capability: &str) -> Option<String> {
+    if caller::has_no_new_privs() {
+        return Some("no program gives rights to a caller with no_new_privs (prctl(2))".into());
+    }
+    let mut files = SYSTEM_PATH
+        .split(':')
+        .map(|path| format!("{path}/{program}"));
+    let (file, about) = files.find_map(|file| {
+        let about = fs::metadata(&file).ok()?;
+        (about.is_file() && about.mode() & 0o111 != 0).then_some((file, about))
+    })?;
+    let path = CString::new(file.as_bytes()).ok()?;
+    let set_user_id = about.mode() & libc::S_ISUID != 0;
+    let number = match capability {
+        "CAP_SETUID" => sys::CAP_SETUID,
+        _ => sys::CAP_SETGID,
+    };
+    Some(match about.uid() {
+        _ if sys::is_mounted_nosuid(&path) => {
+            format!("{file} is on a file system that is mounted nosuid")
+        }
+        _ if !set_user_id && !sys::has_file_capabilities(&path) => {
+            format!("{file} is not set-user-ID, and has no capabilities")
+        }
+        user @ 1.. if set_user_id && caller::is_in_first_user_namespace() => {
+            format!("{file} is set-user-ID, but its owner is user {user}")
+        }
+        1.. if set_user_id => {
+            format!(
+                "{file} is not of root of the caller's user namespace, so that its \
+                     set-user-ID bit gives no rights there"
+            )
+        }
+        _ if !caller::is_in_bounding_set(number) => {
+            format!("{capability} is not in the caller's bounding set")
+        }
+        _ => return None,
+    })
 }
 
 /// The child's directory in proc(5), not that of another process which has got the same id since.

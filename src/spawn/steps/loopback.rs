@@ -37,9 +37,9 @@ impl Step for Loopback {
         Ok(())
     }
 
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
+    fn hint(&self, _: u8, errno: c_int, plan: &Plan) -> Option<String> {
         match errno {
-            libc::EPERM => Some("it takes CAP_NET_ADMIN in the network namespace".into()),
+            libc::EPERM => plan.right_hint(errno, "CAP_NET_ADMIN in the network namespace"),
             _ => None,
         }
     }

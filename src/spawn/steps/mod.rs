@@ -23,10 +23,12 @@ use std::ffi::{CStr, CString};
 use libc::{c_int, gid_t, pid_t, uid_t};
 use perlxs::{Call, Scalar};
 
+use super::caller;
 use super::refusal::{FUNCTION, Refusal, wrong};
 use crate::child::{ChildStack, SystemCall};
 use crate::error::Error;
 use crate::flags::CloneFlags;
+use crate::sys;
 
 impl Steps {
     /// All steps, none of which has been asked for yet, in the order in which the child takes them.
@@ -167,6 +169,24 @@ impl Default for Plan {
     }
 }
 
+/// A hint.
+pub(super) const NO_PROC: &str = "there is no proc(5) on /proc";
+
+/// Hint for EACCES from a file of the child's in proc(5).
+pub(super) fn proc_hint() -> Option<String> {
+    match sys::is_dumpable() {
+        true => caller::rights_setting(),
+        false => Some(
+            "a caller that has changed its ids does not own its /proc/self before it calls exec; \
+             see PR_SET_DUMPABLE in prctl(2)"
+                .into(),
+        ),
+    }
+}
+
+/// Where programs of the system are looked for that do a part of the work.
+pub(super) const SYSTEM_PATH: &str = "/usr/bin:/bin:/usr/local/bin:/run/wrappers/bin";
+
 impl Plan {
     /// Returns `Err` for an option that only a program can have, if code runs.
     pub(super) fn needs_program(&self, option: &str) -> Result<(), Error> {
@@ -174,6 +194,25 @@ impl Plan {
             true => Err(wrong(format!("{option} is for exec, not for code"))),
             false => Ok(()),
         }
+    }
+
+    /// Whether the child is in another user namespace than the system's first.
+    pub(super) fn has_user_namespace(&self) -> bool {
+        self.flags.contains(CloneFlags::NEWUSER) || !caller::is_in_first_user_namespace()
+    }
+
+    /// Hint for a right that a user namespace gives: the setting that takes it away.
+    pub(super) fn setting(&self) -> Option<String> {
+        match self.has_user_namespace() {
+            true => caller::rights_setting(),
+            false => None,
+        }
+    }
+
+    /// Hint for EPERM, or for EACCES that no file gives: that setting, or with EPERM what it takes.
+    pub(super) fn right_hint(&self, errno: c_int, takes: &str) -> Option<String> {
+        let takes = || (errno == libc::EPERM).then(|| format!("it takes {takes}"));
+        self.setting().or_else(takes)
     }
 
     /// The system call that can say it all, and the flags as it takes them.

@@ -5,7 +5,6 @@ use libc::c_int;
 
 use super::{Plan, Scene, Step, Stop};
 use crate::flags::CloneFlags;
-use crate::spawn::refusal::user_namespace_setting;
 use crate::sys;
 
 #[derive(Debug, Default)]
@@ -32,10 +31,11 @@ impl Step for PrivateMounts {
         "private mounts"
     }
 
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
+    fn hint(&self, _: u8, errno: c_int, plan: &Plan) -> Option<String> {
         match errno {
-            libc::EPERM => user_namespace_setting()
-                .or_else(|| Some("it takes CAP_SYS_ADMIN in the user namespace".into())),
+            libc::EPERM | libc::EACCES => {
+                plan.right_hint(errno, "CAP_SYS_ADMIN in the user namespace")
+            }
             libc::EINVAL => Some("is the caller in a chroot?".into()),
             _ => None,
         }

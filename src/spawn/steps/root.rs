@@ -9,11 +9,11 @@ use std::ffi::CString;
 use libc::c_int;
 use perlxs::{Call, Scalar};
 
+use super::flags::namespace_hint;
 use super::{FUNCTION, Plan, Scene, Step, Stop, bytes};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::read;
-use crate::spawn::refusal::user_namespace_setting;
 use crate::sys;
 
 /// The system calls, as parts of the steps: their errors mean different things.
@@ -68,8 +68,8 @@ impl Step for Enter {
         bytes(&plan.root)
     }
 
-    fn hint(&self, part: u8, errno: c_int, _: &Plan) -> Option<String> {
-        hint(part, errno)
+    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
+        hint(part, errno, plan)
     }
 }
 
@@ -103,8 +103,8 @@ impl Step for Pivot {
         bytes(&plan.root)
     }
 
-    fn hint(&self, part: u8, errno: c_int, _: &Plan) -> Option<String> {
-        hint(part, errno)
+    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
+        hint(part, errno, plan)
     }
 }
 
@@ -142,25 +142,22 @@ impl Step for Detach {
         bytes(&plan.root)
     }
 
-    fn hint(&self, part: u8, errno: c_int, _: &Plan) -> Option<String> {
-        hint(part, errno)
+    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
+        hint(part, errno, plan)
     }
 }
 
-fn hint(part: u8, errno: c_int) -> Option<String> {
+fn hint(part: u8, errno: c_int, plan: &Plan) -> Option<String> {
     let hint = match (part, errno) {
-        (UNSHARE, libc::EPERM) if !sys::has_capability(sys::CAP_SYS_ADMIN) => {
-            "the namespaces need CAP_SYS_ADMIN, or NEWUSER with them"
+        (UNSHARE, _) => {
+            return namespace_hint(errno, plan, CloneFlags::NEWNS);
         }
-        (_, libc::EPERM) => {
-            return user_namespace_setting()
-                .or_else(|| Some("it takes CAP_SYS_ADMIN in the user namespace".into()));
+        (MOUNT | PIVOT, libc::EPERM | libc::EACCES) => {
+            return plan.right_hint(errno, "CAP_SYS_ADMIN in the user namespace");
         }
         (MOUNT, libc::EINVAL) => "the directory is not in the caller's mount namespace",
+        (MOUNT, libc::ENOSPC) => "more mounts than the sysctl fs.mount-max allows",
         (PIVOT, libc::EINVAL) => "is the current root a ramfs or a chroot?",
-        (UNSHARE, libc::ENOSPC | libc::EUSERS) => {
-            "a limit below /proc/sys/user, or namespaces nested too deeply"
-        }
         _ => return None,
     };
     Some(hint.into())

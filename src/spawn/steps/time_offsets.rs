@@ -5,12 +5,18 @@ use std::os::fd::AsRawFd;
 use libc::c_int;
 use perlxs::{Call, Number, Scalar};
 
-use super::{Needs, Plan, Scene, Step, Stop};
+use super::flags::namespace_hint;
+use super::{NO_PROC, Needs, Plan, Scene, Step, Stop, proc_hint};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::read;
 use crate::spawn::refusal::wrong;
 use crate::sys::{self, ProcDirectory};
+
+/// Parts of the step: their errors mean different things.
+const ENTER: u8 = 0;
+const UNSHARE: u8 = 1;
+const PROC: u8 = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct TimeOffsets {
@@ -51,19 +57,35 @@ impl Step for TimeOffsets {
             return Ok(());
         };
         const NEWTIME: u64 = CloneFlags::NEWTIME.bits();
-        sys::unshare(NEWTIME)?;
+        sys::unshare(NEWTIME).map_err(Stop::at(UNSHARE.into()))?;
+        let in_proc = Stop::at(PROC.into());
         if !offsets.is_empty() {
-            ProcDirectory::open(ProcDirectory::OWN)?.write(c"timens_offsets", offsets)?;
+            let own = ProcDirectory::open(ProcDirectory::OWN).map_err(&in_proc)?;
+            own.write(c"timens_offsets", offsets).map_err(&in_proc)?;
         }
-        let namespace = sys::open(c"/proc/self/ns/time_for_children", libc::O_RDONLY)?;
-        Ok(sys::setns(namespace.as_raw_fd(), NEWTIME as u32)?)
+        let flags = libc::O_RDONLY;
+        let namespace = sys::open(c"/proc/self/ns/time_for_children", flags).map_err(&in_proc)?;
+        sys::setns(namespace.as_raw_fd(), NEWTIME as u32).map_err(Stop::at(ENTER.into()))
     }
 
-    fn hint(&self, _: u8, errno: c_int, _: &Plan) -> Option<String> {
-        let hint = match errno {
-            libc::EPERM => "it takes CAP_SYS_TIME and CAP_SYS_ADMIN, or NEWUSER",
-            libc::EINVAL | libc::ENOENT => "this kernel has no time namespaces",
-            libc::ERANGE => "the clock would be below 0, or beyond its end",
+    fn name(&self, _: u8) -> &'static str {
+        "time_offsets"
+    }
+
+    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
+        let hint = match (part, errno) {
+            (UNSHARE, libc::EPERM) if !plan.flags.contains(CloneFlags::NEWUSER) => {
+                return plan.setting().or_else(|| {
+                    Some("it takes CAP_SYS_TIME and CAP_SYS_ADMIN, or NEWUSER".into())
+                });
+            }
+            (UNSHARE, _) => return namespace_hint(errno, plan, CloneFlags::NEWTIME),
+            (PROC, libc::EACCES) => return proc_hint(),
+            (PROC, libc::ENOENT) => NO_PROC,
+            (PROC, libc::ERANGE) => "the clock would be below 0, or beyond its end",
+            (_, libc::EPERM) => {
+                return plan.right_hint(errno, "CAP_SYS_TIME and CAP_SYS_ADMIN");
+            }
             _ => return None,
         };
         Some(hint.into())
