@@ -59,6 +59,40 @@ sub fails_in {
     return;
 }
 
+# ---- process ids ----
+
+{
+    my $leave = sub { Linux::Clone::unshare(Linux::Clone::NEWPID()) == 0 or die "unshare: $!" };
+    fails_in(\@root, $leave, EINVAL, 'clone', q{NEWPID: the caller's children get another PID namespace already, by unshare or setns}, 'NEWPID after unshare', flags => Linux::Clone::NEWPID());
+    my $dead = q{the caller's children get another PID namespace, and that takes none once its process 1 has ended};
+    my $end_first = sub { $leave->(); my $pid = fork // die; POSIX::_exit(0) if !$pid; waitpid $pid, 0 };
+    fails_in(\@root, $end_first, ENOMEM, 'clone', $dead, 'after the end of process 1');
+    # by setns, into the namespace of a child
+    my $enter = sub {
+        my $child = spawn(code => sub { sleep 60 }, flags => Linux::Clone::NEWPID()) or die $Linux::Clone::error;
+        open my $namespace, '<', '/proc/' . $child->pid . '/ns/pid' or die $!;
+        Linux::Clone::setns($namespace, Linux::Clone::NEWPID()) == 0 or die "setns: $!";
+        $child->kill_on_destroy('KILL');
+        return $child;
+    };
+    fails_in(\@root, $enter, EINVAL, 'clone', q{NEWPID: the caller's children get another PID namespace already, by unshare or setns}, 'after setns', flags => Linux::Clone::NEWPID());
+    fails_in(\@root, sub { $enter->(); return }, ENOMEM, 'clone', $dead, 'after the end of that');
+    is told(sub { my $child = $enter->(); end(code => sub { 5 }) }, @root), 'exit 5', 'else it is one more there';
+
+    SKIP: {
+        my $end = end(code => sub { 0 }, @root, flags => Linux::Clone::NEWPID(), set_tid => [1]);
+        skip "the kernel refuses set_tid: $end", 5 if $end ne 'exit 0';
+        fails(EINVAL, 'clone', 'set_tid: the first process of a new PID namespace is process 1', 'set_tid with NEWPID', @root, flags => Linux::Clone::NEWPID(), set_tid => [42]);
+        fails(EINVAL, 'clone', 'set_tid: the first process of a new PID namespace is process 1', 'with mount_proc', @root, mount_proc => 1, set_tid => [42]);
+        fails_in(\@root, $leave, EINVAL, 'clone', q{set_tid: no process of the PID namespace that the caller's children get has been process 1 yet}, 'after unshare', set_tid => [42]);
+        my $range = 'set_tid has an id that is out of range, or more ids than there are PID namespaces for it';
+        fails_in([ @root, flags => Linux::Clone::NEWPID() ], sub { }, EINVAL, 'clone', $range, 'an id out of range', set_tid => [-5]);
+        fails_in([ @root, flags => Linux::Clone::NEWPID() ], sub { }, EINVAL, 'clone', $range, 'too many', set_tid => [ (5) x 40 ]);
+        fails_in([ @root, flags => Linux::Clone::NEWPID() ], sub { }, EEXIST, 'clone', 'set_tid has the id of a process that there is', 'one that is taken', set_tid => [1]);
+    }
+    fails(EINVAL, 'clone', 'NEWIPC and SYSVSEM exclude each other', 'two flags', @user, flags => Linux::Clone::NEWIPC() | Linux::Clone::SYSVSEM());
+}
+
 # ---- maps ----
 
 SKIP: {
@@ -354,6 +388,19 @@ SKIP: {
     }
     my $count = 200;
     $too_long->('its arguments and its environment have ' . (5 + $count * 100_001 + 4) . ' bytes, more than RLIMIT_STACK allows', 'all of them', exec => [ 'true', ('x' x 100_000) x $count ], env => { A => 1 });
+}
+
+# ---- cgroup ----
+
+SKIP: {
+    my ($root) = map { /^\S+ (\S+) cgroup2 / ? $1 : () } split /\n/, slurp('/proc/self/mounts');
+    skip 'no cgroup2 file system is mounted', 1 if !$root;
+    my $group = "$root/linux-clone-hints-" . "$dir" =~ s{.*/}{}r;
+    mkdir $group or skip "the kernel refuses a control group: errno @{[ $! + 0 ]} ($!)", 1;
+    opendir my $handle, $group or die $!;
+    is end(code => sub { 5 }, cgroup => $handle), 'exit 5', 'a control group';
+    rmdir $group or die $!;
+    fails(ENOENT, 'clone', 'cgroup has been removed', 'one that was removed', cgroup => $handle);
 }
 
 is children(), 0, 'no child is left';

@@ -1,6 +1,7 @@
 //! What the caller is and may do, as proc(5) tells: for hints, so in the parent only.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::flags::CloneFlags;
 use crate::sys;
@@ -53,6 +54,25 @@ pub(super) fn is_in_bounding_set(capability: u32) -> bool {
 /// Whether the caller's user namespace denies setgroups(2), as those below it then do.
 pub(super) fn is_denied_setgroups() -> bool {
     fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
+}
+
+/// Whether the caller's next child is in another PID namespace than the caller, by unshare(2) or
+/// setns(2); false if that cannot be told.
+pub(super) fn has_left_its_pid_namespace() -> bool {
+    let [own, childrens] = pid_namespaces();
+    own.is_some() && own != childrens
+}
+
+/// Whether that namespace has had no process yet.
+pub(super) fn next_child_is_the_first() -> bool {
+    matches!(pid_namespaces(), [Some(_), None])
+}
+
+/// The caller's PID namespace, and that of its children, which has no link while nobody has been in
+/// it.
+fn pid_namespaces() -> [Option<PathBuf>; 2] {
+    ["pid", "pid_for_children"]
+        .map(|name| fs::read_link(format!("/proc/thread-self/ns/{name}")).ok())
 }
 
 /// A kind of namespace that the kernel does not have, of these.

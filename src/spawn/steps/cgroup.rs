@@ -39,6 +39,7 @@ impl Step for Cgroup {
             libc::EACCES => {
                 Some("the caller may not write the cgroup.procs of cgroup, or of one above".into())
             }
+            libc::ENOENT | libc::ENODEV => Some("cgroup has been removed".into()),
             libc::EBADF | libc::EOPNOTSUPP | libc::EBUSY => Some(
                 "cgroup is no directory of a control group of version 2 that takes processes"
                     .into(),

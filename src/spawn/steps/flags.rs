@@ -41,7 +41,25 @@ impl Step for Flags {
     }
 
     fn clone_hint(&self, errno: c_int, plan: &Plan) -> Option<String> {
-        namespace_hint(errno, plan, plan.flags)
+        const IPC_AND_UNDO: CloneFlags = CloneFlags::NEWIPC.union(CloneFlags::SYSVSEM);
+        let hint = match errno {
+            libc::EINVAL if plan.flags.contains(IPC_AND_UNDO) => {
+                "NEWIPC and SYSVSEM exclude each other"
+            }
+            libc::EINVAL
+                if plan.flags.contains(CloneFlags::NEWPID)
+                    && caller::has_left_its_pid_namespace() =>
+            {
+                "NEWPID: the caller's children get another PID namespace already, by unshare or \
+                 setns"
+            }
+            libc::ENOMEM if caller::has_left_its_pid_namespace() => {
+                "the caller's children get another PID namespace, and that takes none once its \
+                 process 1 has ended"
+            }
+            _ => return namespace_hint(errno, plan, plan.flags),
+        };
+        Some(hint.into())
     }
 }
 

@@ -6,6 +6,8 @@ use perlxs::{Call, Scalar};
 use super::{FUNCTION, Plan, Step};
 use crate::child::thread_ids;
 use crate::error::Error;
+use crate::flags::CloneFlags;
+use crate::spawn::caller;
 
 #[derive(Debug, Default)]
 pub(super) struct SetTid {
@@ -29,11 +31,23 @@ impl Step for SetTid {
     }
 
     fn clone_hint(&self, errno: c_int, plan: &Plan) -> Option<String> {
-        match errno {
-            libc::EPERM if !plan.set_tid.is_empty() => {
-                Some("set_tid needs CAP_CHECKPOINT_RESTORE; or there is a filter".into())
+        let first = *plan.set_tid.first()?;
+        let hint = match errno {
+            libc::EPERM => "set_tid needs CAP_CHECKPOINT_RESTORE; or there is a filter",
+            libc::EEXIST => "set_tid has the id of a process that there is",
+            libc::EINVAL if plan.flags.contains(CloneFlags::NEWPID) && first != 1 => {
+                "set_tid: the first process of a new PID namespace is process 1"
             }
-            _ => None,
-        }
+            libc::EINVAL if caller::next_child_is_the_first() && first != 1 => {
+                "set_tid: no process of the PID namespace that the caller's children get has been \
+                 process 1 yet"
+            }
+            libc::EINVAL => {
+                "set_tid has an id that is out of range, or more ids than there are PID \
+                 namespaces for it"
+            }
+            _ => return None,
+        };
+        Some(hint.into())
     }
 }
