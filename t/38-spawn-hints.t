@@ -276,6 +276,58 @@ SKIP: {
     fails(EPERM, "root $dir", 'the namespaces need CAP_SYS_ADMIN, or NEWUSER with them', 'a user without a namespace', root => "$dir") if $uid != 0;
 }
 
+# ---- directories that the child's ids cannot enter ----
+
+{
+    File::Path::mkpath("$dir/closed/below");
+    chmod 0700, "$dir/closed";
+    my $by = sub { my ($user, $group) = @_; return "by then the child is user $user and group $group, who may not enter $dir/closed" };
+    my @maps = $uid == 0 ? (uid_map => [ [ 0, 100_000, 10 ] ], gid_map => [ [ 5, 500_000, 5 ], [ 0, 200_000, 5 ] ]) : ();
+    SKIP: {
+        skip 'rows by the parent: for root', 4 if $uid != 0;
+        is end(exec => ['true'], @maps, cwd => "$dir/closed/below"), 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/closed/below: Permission denied (" . $by->(100_000, 200_000) . ')', 'cwd';
+        fails(EACCES, "root $dir/closed/below", $by->(100_000, 200_000), 'root', @maps, root => "$dir/closed/below");
+        is end(exec => ['true'], uid_map => [ [ 0, 100_000, 10 ] ], cwd => "$dir/closed/below"), 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/closed/below: Permission denied (" . $by->(100_000, 0) . ')', 'a user map alone';
+        chown 65534, 65534, "$dir/closed";
+        is end(exec => ['true'], @root, cwd => "$dir/closed/below"), 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/closed/below: Permission denied (" . $by->(0, 0) . ')', 'root of a namespace is not root of the system';
+        my $program = script('closed/program', "#!/bin/sh\n");
+        is end(exec => [$program], @maps), 'errno ' . EACCES . ": Linux::Clone::spawn: exec $program: Permission denied (" . $by->(100_000, 200_000) . ')', 'a program';
+        # a mapped user's directory does not keep the root of the namespace out
+        File::Path::mkpath("$dir/mapped/closed/below");
+        chown 100_005, 200_001, "$dir/mapped" or die $!;
+        chmod 0, "$dir/mapped";
+        is end(exec => ['true'], @maps, cwd => "$dir/mapped"), 'exit 0', 'one of a mapped owner';
+        chmod 0700, "$dir/mapped/closed";
+        is end(exec => ['true'], @maps, cwd => "$dir/mapped/closed/below"), 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/mapped/closed/below: Permission denied (" . $by->(100_000, 200_000) =~ s{closed}{mapped/closed}r . ')', 'but one below it';
+        # groups that it keeps, and ACLs, may let it in: then none is blamed
+        chown 65534, 0, "$dir/closed";
+        chmod 0750, "$dir/closed";
+        is end(exec => ['true'], uid_map => [ [ 0, 100_000, 10 ] ], cwd => "$dir/closed/below"), 'exit 0', 'the own group may';
+        chown 65534, 65534, "$dir/closed";
+        is end(exec => ['true'], uid_map => [ [ 0, 100_000, 10 ] ], cwd => "$dir/closed/below"), 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/closed/below: Permission denied (" . $by->(100_000, 0) =~ s/, who.*//r . ')', 'a group that may';
+        is end(exec => ['true'], @maps, cwd => "$dir/closed/below"), 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/closed/below: Permission denied (" . $by->(100_000, 200_000) . ')', 'that the child has left';
+        chmod 0700, "$dir/closed";
+        # a program below cwd is not where the caller sees that name
+        script('mapped/closed/tool', ':');
+        chmod 0711, "$dir/mapped";
+        File::Path::mkpath("$dir/cwd/mapped/closed");
+        script('cwd/mapped/closed/tool', ':', 0600);
+        chdir $dir or die $!;
+        is end(exec => ['mapped/closed/tool'], @maps, cwd => "$dir/cwd"), 'errno ' . EACCES . ': Linux::Clone::spawn: exec mapped/closed/tool: Permission denied (' . $by->(100_000, 200_000) =~ s/, who.*//r . ')', 'a relative program, with cwd';
+        chdir '/' or die $!;
+        # what cannot be seen is not said
+        symlink "$dir/closed/below", "$dir/into" or die $!;
+        is end(exec => ['true'], @maps, cwd => "$dir/into"), 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/into: Permission denied (" . $by->(100_000, 200_000) =~ s/, who.*//r . ')', 'by a link';
+        File::Path::mkpath("$dir/box2/closed/below");
+        chmod 0700, "$dir/box2/closed";
+        is end(exec => ['true'], @maps, root => "$dir/box2", cwd => '/closed/below'), 'errno ' . EACCES . ': Linux::Clone::spawn: cwd /closed/below: Permission denied (' . $by->(100_000, 200_000) =~ s/, who.*//r . ')', 'in a new root';
+        chown 0, 0, "$dir/closed";
+    }
+    chmod 0, "$dir/closed";
+    is end(exec => ['true'], cwd => "$dir/closed/below"), $uid == 0 ? 'exit 0' : 'errno ' . EACCES . ": Linux::Clone::spawn: cwd $dir/closed/below: Permission denied", 'the ids are the own ones';
+    chmod 0700, "$dir/closed";
+}
+
 # ---- exec ----
 
 {

@@ -91,10 +91,15 @@ impl Program {
         match errno {
             libc::E2BIG => Some(self.too_long()),
             libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::ELOOP => {
-                View::new(plan).and_then(|view| {
+                let missing = View::new(plan).and_then(|view| {
                     let mut candidates = self.candidates.iter();
                     candidates.find_map(|file| missing(&view, file.as_bytes(), errno))
-                })
+                });
+                let ids = || match (errno, &self.candidates[..]) {
+                    (libc::EACCES, [file]) => plan.ids_hint(file, false),
+                    _ => None,
+                };
+                missing.or_else(ids)
             }
             libc::EPERM if plan.root.is_none() => {
                 let mut candidates = self.candidates.iter();

@@ -20,8 +20,8 @@ pub(crate) use clone::{
 pub(crate) use cradle::Cradle;
 pub(crate) use files::{
     ProcDirectory, change_directory, change_directory_to, copy_above_standard, copy_to,
-    find_in_root, has_file_capabilities, is_mounted_noexec, is_mounted_nosuid, is_open,
-    keep_over_exec, mount, open, pipe, set_nonblocking, take_descriptors, unmount,
+    find_in_root, has_attribute, has_file_capabilities, is_mounted_noexec, is_mounted_nosuid,
+    is_open, keep_over_exec, mount, open, pipe, set_nonblocking, take_descriptors, unmount,
 };
 pub(crate) use locks::{
     SharedWord, ask_name_services, is_single_threaded, pass_through_locks, watched,

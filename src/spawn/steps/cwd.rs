@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 
+use libc::c_int;
 use perlxs::{Call, Scalar};
 
 use super::{FUNCTION, Plan, Scene, Step, Stop, bytes};
@@ -48,5 +49,12 @@ impl Step for Cwd {
 
     fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
         bytes(&plan.cwd)
+    }
+
+    fn hint(&self, _: u8, errno: c_int, plan: &Plan) -> Option<String> {
+        match errno {
+            libc::EACCES => plan.ids_hint(plan.cwd.as_deref()?, true),
+            _ => None,
+        }
     }
 }

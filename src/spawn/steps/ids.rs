@@ -9,7 +9,9 @@ use std::os::unix::fs::MetadataExt;
 use libc::c_int;
 use perlxs::{Call, Scalar};
 
-use super::{FUNCTION, NO_PROC, Needs, Plan, SYSTEM_PATH, Scene, Service, Step, Stop, proc_hint};
+use super::{
+    FUNCTION, NO_PROC, Needs, Plan, SYSTEM_PATH, Scene, Service, Step, Stop, Taken, proc_hint,
+};
 use crate::error::Error;
 use crate::flags::CloneFlags;
 use crate::read;
@@ -55,6 +57,8 @@ impl Step for Maps {
             plan.flags |= CloneFlags::NEWUSER;
         }
         for map in &self.given {
+            let outside = map.rows.iter().map(|row| (row.outside, row.count));
+            plan.mapped[map.kind as usize] = outside.collect();
             match map.kind {
                 IdKind::User => plan.user = map.to_become(),
                 IdKind::Group => plan.group = map.to_become(),
@@ -111,10 +115,10 @@ impl Step for Become {
         // nobody shall look into what is a copy of a privileged process.
         let dumpable = plan.runs_code && sys::is_dumpable();
         if let Some(group) = plan.group {
-            sys::set_group(group).map_err(Stop::at(IdKind::Group as usize))?;
+            sys::set_group(group.inside).map_err(Stop::at(IdKind::Group as usize))?;
         }
         if let Some(user) = plan.user {
-            sys::set_user(user).map_err(Stop::at(IdKind::User as usize))?;
+            sys::set_user(user.inside).map_err(Stop::at(IdKind::User as usize))?;
         }
         if dumpable {
             sys::set_dumpable();
@@ -314,12 +318,16 @@ impl IdMap {
     }
 
     /// The id that the child has to take: 0, if that is mapped and the caller's own is not.
-    fn to_become(&self) -> Option<u32> {
+    fn to_become(&self) -> Option<Taken> {
         let contains = |first: u32, count: u32, id: u32| id >= first && id - first < count;
         let own = self.kind.own();
-        let own_is_mapped = |row: &Row| contains(row.outside, row.count, own);
-        let root_is_mapped = |row: &Row| row.inside == 0;
-        (self.rows.iter().any(root_is_mapped) && !self.rows.iter().any(own_is_mapped)).then_some(0)
+        let root = self.rows.iter().find(|row| row.inside == 0)?;
+        let mut rows = self.rows.iter();
+        let own_is_mapped = rows.any(|row| contains(row.outside, row.count, own));
+        (!own_is_mapped).then_some(Taken {
+            inside: 0,
+            outside: root.outside,
+        })
     }
 }
 

@@ -18,9 +18,12 @@ mod set_tid;
 mod streams;
 mod time_offsets;
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 
-use libc::{c_int, gid_t, pid_t, uid_t};
+use libc::{c_int, pid_t};
 use perlxs::{Call, Scalar};
 
 use super::caller;
@@ -143,12 +146,23 @@ pub(super) struct Plan {
     pub(super) set_tid: Vec<pid_t>,
     pub(super) cgroup: Option<u64>,
     /// To become, where the maps do not have the caller's own.
-    pub(super) group: Option<gid_t>,
-    pub(super) user: Option<uid_t>,
+    pub(super) group: Option<Taken>,
+    pub(super) user: Option<Taken>,
+    /// The users and the groups of the caller's user namespace that the maps have: the first, and
+    /// how many.
+    pub(super) mapped: [Vec<(u32, u32)>; 2],
     /// The directory that becomes the root.
     pub(super) root: Option<CString>,
     /// The working directory of a program.
     pub(super) cwd: Option<CString>,
+}
+
+/// An id that the child takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) inside: u32,
+    /// In the caller's user namespace.
+    pub(super) outside: u32,
 }
 
 impl Default for Plan {
@@ -163,6 +177,7 @@ impl Default for Plan {
             cgroup: None,
             group: None,
             user: None,
+            mapped: Default::default(),
             root: None,
             cwd: None,
         }
@@ -213,6 +228,60 @@ impl Plan {
     pub(super) fn right_hint(&self, errno: c_int, takes: &str) -> Option<String> {
         let takes = || (errno == libc::EPERM).then(|| format!("it takes {takes}"));
         self.setting().or_else(takes)
+    }
+
+    /// Hint for EACCES on the way to a file: the ids that the child has after its maps, and the
+    /// directory that they may not pass, if the parent can see it.
+    pub(super) fn ids_hint(&self, name: &CStr, is_directory: bool) -> Option<String> {
+        if !self.flags.contains(CloneFlags::NEWUSER) {
+            return None;
+        }
+        let user = self.user.map_or_else(sys::geteuid, |id| id.outside);
+        let group = self.group.map_or_else(sys::getegid, |id| id.outside);
+        let hint = format!("by then the child is user {user} and group {group}");
+        // what the parent does not see by that name: below a new root, or below `cwd`
+        let name = name.to_bytes();
+        if name.is_empty() {
+            return None;
+        }
+        let is = |other: &Option<CString>| other.as_deref().map(|other| other.to_bytes() == name);
+        if is(&self.root) == Some(false) || name[..1] != *b"/" && is(&self.cwd) == Some(false) {
+            return Some(hint);
+        }
+        let is_mapped = |map: &[(u32, u32)], id: u32| {
+            let mut map = map.iter();
+            map.any(|&(first, count)| id >= first && id - first < count)
+        };
+        let keeps_out = |directory: &[u8]| {
+            let directory = CString::new(directory).ok()?;
+            let about = fs::metadata(OsStr::from_bytes(directory.to_bytes())).ok()?;
+            let [users, groups] = &self.mapped;
+            // the owner; the group; the others, or one of the groups that it has kept
+            let rights = match (about.uid() == user, about.gid() == group, self.group) {
+                (true, _, _) => 0o100,
+                (false, true, _) => 0o010,
+                (false, false, Some(_)) => 0o001,
+                (false, false, None) => 0o011,
+            };
+            let has_right = about.mode() & rights != 0
+                || is_mapped(users, about.uid()) && is_mapped(groups, about.gid())
+                || sys::has_attribute(&directory, c"system.posix_acl_access");
+            Some(about.is_dir() && !has_right)
+        };
+        let is_end = |&end: &usize| match name.get(end) {
+            Some(byte) => *byte == b'/',
+            None => is_directory,
+        };
+        let mut above = (0..=name.len())
+            .filter(is_end)
+            .map(|end| &name[..end.max(1)]);
+        match above.find(|directory| keeps_out(directory) == Some(true)) {
+            Some(directory) => {
+                let directory = String::from_utf8_lossy(directory);
+                Some(format!("{hint}, who may not enter {directory}"))
+            }
+            None => Some(hint),
+        }
     }
 
     /// The system call that can say it all, and the flags as it takes them.

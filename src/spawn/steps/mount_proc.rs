@@ -47,7 +47,7 @@ impl Step for MountProc {
 
     fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
         let hint = match (errno, &plan.root) {
-            (libc::EACCES, _) if part == FIND => return None,
+            (libc::EACCES, _) if part == FIND => return plan.ids_hint(c"/proc", true),
             (libc::EPERM | libc::EACCES, _) => {
                 let hides = errno == libc::EPERM && plan.has_user_namespace();
                 let hint = "a user namespace gets a new /proc only where one is in sight that \

@@ -149,6 +149,7 @@ impl Step for Detach {
 
 fn hint(part: u8, errno: c_int, plan: &Plan) -> Option<String> {
     let hint = match (part, errno) {
+        (FIND, libc::EACCES) => return plan.ids_hint(plan.root.as_deref()?, true),
         (UNSHARE, _) => {
             return namespace_hint(errno, plan, CloneFlags::NEWNS);
         }
