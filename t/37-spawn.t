@@ -127,7 +127,7 @@ my $at_start = $state->();
         use overload;
     }
     tie my $dies, 'Dies';
-    for my $name (qw(code exec flags stack_size exit_signal cgroup set_tid uid_map gid_map time_offsets hostname loopback mount_proc root parent_death cwd env stdin stdout stderr)) {
+    for my $name (qw(code exec flags stack_size exit_signal cgroup vfork set_tid uid_map gid_map time_offsets hostname loopback mount_proc root parent_death cwd env stdin stdout stderr)) {
         eval { spawn(exec => ['true'], $name => $dies) };
         is $@, "tied\n", "an exception while $name is read";
     }
@@ -145,12 +145,13 @@ my $at_start = $state->();
 # ---- options that are as not given ----
 
 {
-    my %all = map { $_ => undef } qw(flags stack_size exit_signal cgroup set_tid uid_map gid_map time_offsets hostname loopback mount_proc root parent_death cwd env stdin stdout stderr);
+    my %all = map { $_ => undef } qw(flags stack_size exit_signal cgroup vfork set_tid uid_map gid_map time_offsets hostname loopback mount_proc root parent_death cwd env stdin stdout stderr);
     is end(%all, exec => undef, code => sub { 5 }), 'exit 5', 'undef is as not given, with code';
     is end(%all, code => undef, exec => [ @perl, 'exit 6' ]), 'exit 6', 'and with exec';
     is end(code => sub { 1 }, code => sub { 7 }), 'exit 7', 'of two the last one counts';
     is end(exec => ['false'], exec => undef, code => sub { 8 }), 'exit 8', 'undef too';
     is end(code => sub { 9 }, loopback => 0, mount_proc => '', set_tid => []), 'exit 9', 'false';
+    is end(code => sub { 9 }, vfork => $_), 'exit 9', "vfork => $_, which code does not mind" for 0, 1;
     my %own = map { $_ => readlink "/proc/self/ns/$_" } qw(user uts net mnt pid time);
     is told(sub { join ' ', grep { $own{$_} ne readlink "/proc/self/ns/$_" } sort keys %own }, %all), '', 'no new namespaces';
 }
@@ -497,7 +498,7 @@ SKIP: {
     unlike slurp('/proc/self/cgroup'), qr/linux-clone-spawn/, 'not the caller';
     SKIP: {
         # a child that is frozen from its first instruction on makes spawn wait
-        skip 'this kernel cannot freeze control groups', 5 if !-e "$group/cgroup.freeze";
+        skip 'this kernel cannot freeze control groups', 6 if !-e "$group/cgroup.freeze";
         my $freeze = sub { open my $fh, '>', "$group/cgroup.freeze" or die $!; print {$fh} $_[0]; close $fh or die $! };
         $freeze->(1);
         local $SIG{ALRM} = sub { die "alarm\n" };
@@ -511,6 +512,9 @@ SKIP: {
         $freeze->(1);
         Time::HiRes::alarm(0.1);
         is end(exec => [ @perl, 'exit 5' ], cgroup => $handle, flags => Linux::Clone::NEWTIME), 'exit 5', 'for a program too';
+        $freeze->(1);
+        Time::HiRes::alarm(0.1);
+        is end(exec => [ @perl, 'exit 5' ], cgroup => $handle, vfork => 0), 'exit 5', 'and with vfork => 0 for any program';
         $freeze->(1);
         my $reaper = fork // die "fork: $!";
         if (!$reaper) {
@@ -649,6 +653,10 @@ for my $what ([ code => sub { 3 } ], [ exec => [ @perl, 'exit 3' ] ]) {
     my $program = $after->(sub { my $child = spawn(exec => ['true']) or die $Linux::Clone::error; $child->wait });
     cmp_ok $copy, '>', $none + 30, "code is a copy: writing to 128 MB takes $copy faults, before it took $none";
     cmp_ok $program, '<', $none + ($copy - $none) / 4, "a program is not: $program faults";
+    my $asked = $after->(sub { my $child = spawn(exec => ['true'], vfork => 0) or die $Linux::Clone::error; $child->wait });
+    cmp_ok $asked, '>', $none + 30, "unless the caller says vfork => 0: $asked faults";
+    my $default = $after->(sub { my $child = spawn(exec => ['true'], vfork => 1) or die $Linux::Clone::error; $child->wait });
+    cmp_ok $default, '<', $none + ($copy - $none) / 4, "vfork => 1 is the default: $default faults";
     SKIP: {
         skip 'the kernel refuses NEWTIME', 1 if end(code => sub { 0 }, flags => namespace_flags(Linux::Clone::NEWTIME)) ne 'exit 0';
         my $time = $after->(sub { my $child = spawn(exec => ['true'], flags => namespace_flags(Linux::Clone::NEWTIME)) or die $Linux::Clone::error; $child->wait });

@@ -467,7 +467,7 @@ my %taken = (
     (map { $_ => sub { defined $_[0] && !-e "/proc/self/fd/$_[0]" ? 'EBADF' : $read } } qw(stdin stdout stderr)),
 );
 for my $name (sort keys %options) {
-    my $kind = $name =~ /^(?:stack_size|loopback|mount_proc)$/ ? $options{$name} : option($options{$name});
+    my $kind = $name =~ /^(?:stack_size|loopback|mount_proc|vfork)$/ ? $options{$name} : option($options{$name});
     argument "spawn: $name", $kind, "spawn: $name", $taken{$name} // $read, sub { spawn_with($name, $_[0]) };
 }
 for my $map (qw(uid_map gid_map)) {

@@ -104,6 +104,7 @@ my @options = (
     [ loopback => tainted_copy(1) ],
     [ root => tainted_copy('/tmp') ],
     [ mount_proc => tainted_copy(1) ],
+    [ vfork => tainted_copy(0) ],
     [ cwd => tainted_copy('/') ],
     [ env => { A => tainted_copy(1) } ],
     [ env => { PATH => tainted_copy('/bin') } ],

@@ -17,6 +17,7 @@ mod root;
 mod set_tid;
 mod streams;
 mod time_offsets;
+mod vfork;
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
@@ -41,6 +42,7 @@ impl Steps {
             Box::<flags::Flags>::default(),
             Box::<set_tid::SetTid>::default(),
             Box::<cgroup::Cgroup>::default(),
+            Box::<vfork::Vfork>::default(),
             // Until its ids are mapped the child has no right to anything.
             Box::<ids::Maps>::default(),
             // Before the ids: a change of them closes /proc/self, where the offsets are written.
