@@ -2,6 +2,7 @@
 //! system calls.
 
 use std::ffi::CString;
+use std::time::Duration;
 
 use libc::c_int;
 use perlxs::{Call, Code, Number, Scalar};
@@ -178,4 +179,28 @@ pub(crate) fn integer(
             arg.describe()
         ))
     })
+}
+
+/// A number of seconds, fractions too, that is not negative; it may be infinite.
+pub(crate) fn seconds(function: &str, name: &str, arg: &Scalar) -> Result<f64, Error> {
+    let seconds = match arg.number()? {
+        Number::Int(seconds) => seconds as f64,
+        Number::Uint(seconds) => seconds as f64,
+        Number::Float(seconds) => seconds,
+        Number::Undef | Number::NotANumber => f64::NAN,
+    };
+    match seconds >= 0.0 {
+        true => Ok(seconds),
+        false => Err(Error::usage(format!(
+            "Linux::Clone::{function}: {name} must be a number of seconds, 0 or more, not {}",
+            arg.describe()
+        ))),
+    }
+}
+
+/// So many seconds; `None` for more than anybody waits.
+pub(crate) fn duration(seconds: f64) -> Option<Duration> {
+    // what a time of 32 bits holds
+    const DECADES: f64 = 2e9;
+    (seconds < DECADES).then(|| Duration::from_secs_f64(seconds))
 }

@@ -532,6 +532,23 @@ SKIP: {
     $child->wait;
     argument 'kill: $signal', $any_signal, 'Child::kill: \$signal', 0, sub { $child->kill($_[0]) };
     argument 'kill_on_destroy: $signal', option(a_signal(1, 64)), 'Child::kill_on_destroy: \$signal', 'taken', sub { $child->kill_on_destroy($_[0]) == $child ? 'taken' : 'something else' };
+    my $seconds = sub {
+        my ($method, $value, $accepted) = @_;
+        my $n = $value->{number};
+        return $n if ref $n;
+        return taken($accepted) if $n eq 'undef' ? !$value->{defined} : $n eq 'fraction' ? $value->{string} =~ /^(?:\d|inf)/i : $n ne 'none' && $n >= 0;
+        return croak("Child::$method: \\\$seconds must be a number of seconds, 0 or more, not $value->{said}");
+    };
+    for (
+        [ wait            => $child->pid, sub { $child->wait($_[0]) } ],
+        [ kill_on_destroy => 'taken',     sub { $child->kill_on_destroy(undef, $_[0]) == $child ? 'taken' : 'something else' } ],
+        [ terminate       => 0,           sub { $child->terminate('KILL', $_[0]) } ],
+        )
+    {
+        my ($method, $accepted, $code) = @$_;
+        argument "$method: \$seconds", option(sub { $seconds->($method, $_[0], $_[2]) }), '', $accepted, $code;
+    }
+    argument 'terminate: $signal', option(a_signal(1, 64)), 'Child::terminate: \$signal', 0, sub { $child->terminate($_[0]) };
     pass 'methods are tried';
 }
 
@@ -592,7 +609,7 @@ cmp_ok mappings() - $maps, '<', @values / 2, 'nor a mapping with each';
     # perl's own words, as for any method; none reads or signals anything
     my @wrong;
     my $before = $state->();
-    for my $method (qw(pid pidfd running kill wait kill_on_destroy DESTROY)) {
+    for my $method (qw(pid pidfd running kill wait kill_on_destroy terminate DESTROY)) {
         my $code = Linux::Clone::Child->can($method) or die "no method $method";
         for my $invocant (undef, '', 'Linux::Clone::Child', 5, -1, $$, [], \1, $sub, \*STDOUT, {}, bless({}, 'Linux::Clone::Child'), bless([], 'BadInput::Plain')) {
             local ($?, $!) = (0, 0);

@@ -151,6 +151,10 @@ is children() . ' ' . descriptors(), $me, 'where something was refused there is 
     ok !tainted($child->pid), 'the process id is not tainted';
     is said(sub { $child->kill(tainted_copy('TERM')) }), insecure('Child::kill'), 'the object\'s kill refuses';
     is said(sub { $child->kill_on_destroy(tainted_copy('TERM')) }), insecure('Child::kill_on_destroy'), 'kill_on_destroy refuses';
+    is said(sub { $child->kill_on_destroy('TERM', tainted_copy(5)) }), insecure('Child::kill_on_destroy'), 'its time too';
+    is said(sub { $child->terminate(tainted_copy('TERM')) }), insecure('Child::terminate'), 'terminate refuses';
+    is said(sub { $child->terminate('TERM', tainted_copy(5)) }), insecure('Child::terminate'), 'its time too';
+    is said(sub { $child->wait(tainted_copy(0)) // 'undef' }), 'undef', 'wait only tells something';
     ok kill(0, $child->pid), 'perl\'s kill takes that process id';
     ok $child->kill('TERM'), 'and kill works';
     my $pid = $child->wait;

@@ -472,6 +472,11 @@ my %messages = (
     "$spawn: time_offsets must have seconds for %s, not %s" =>
         [ map { spawn_with(@sub, time_offsets => { boottime => $_ }) } undef, 'x', 9**9**9, [] ],
     "$spawn: hostname has %d bytes, but 64 are the most" => [ spawn_with(@sub, hostname => 'x' x 65) ],
+    'Linux::Clone::Child::%s: $seconds must be a number of seconds, 0 or more, not %s' => [ map {
+        my $seconds = $_;
+        my $child = bless {}, 'Linux::Clone::Child';
+        (sub { $child->wait($seconds) }, sub { $child->kill_on_destroy('TERM', $seconds) }, sub { $child->terminate('TERM', $seconds) });
+    } -1, 'soon', '', [], -sin(9**9**9) ],
     "$clone3: the second argument must be a reference to a hash, not %s" => [ map { clone3_with($_) } undef, 5, [] ],
     qq{$clone3: there is no "%s" in struct clone_args} => [ clone3_with({ flag => 0 }) ],
     "$clone3: %s must be a reference to a scalar, not %s" => [ map { clone3_with({ $_ => 5 }) } qw(pidfd parent_tid) ],
@@ -570,7 +575,7 @@ for my $source (sort @sources) {
         next if $message =~ /^(?:\{[^}]*\}(?: |\\n|$))+$/;
         $croaks++;
         my $pattern = join '.+', map { quotemeta } split /\{[^}]*\}/, $message, -1;
-        push @missing, $text if !grep { /^Linux::Clone(?:::\w+)?: $pattern$/ } @items;
+        push @missing, $text if !grep { /^Linux::Clone(?:::[\w%]+)*: $pattern$/ } @items;
     }
     is_deeply \@missing, [], "each message of $name is in the manual";
 }

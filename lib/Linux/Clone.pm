@@ -1426,6 +1426,10 @@ An empty one, or one with a C<=>.
 Options of spawn. Those that clone and clone3 have too have the messages of
 these, with the name of the option.
 
+=item Linux::Clone::Child::%s: $seconds must be a number of seconds, 0 or more, not %s
+
+A time of wait, kill_on_destroy or terminate: see L<Linux::Clone::Child>.
+
 =item Linux::Clone::pidfd_open: $pid must be an integer, not %s
 
 =item Linux::Clone::pidfd_open: $flags must be an integer, not %s

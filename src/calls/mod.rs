@@ -3,6 +3,7 @@
 //! In taint mode those that change something outside of the program refuse tainted arguments, as
 //! perl's own functions do; those that only tell something take them.
 
+mod child;
 mod clone;
 mod interface;
 mod namespace;
@@ -25,6 +26,7 @@ pub(crate) fn xsubs() -> impl Iterator<Item = &'static Xsub> {
         process::XSUBS,
         interface::XSUBS,
         spawn::XSUBS,
+        child::XSUBS,
     ]
     .into_iter()
     .flatten()

@@ -1,16 +1,13 @@
-//! `spawn`, and what the objects of Linux::Clone::Child ask for.
+//! `spawn`.
 
 use std::os::fd::{AsRawFd, IntoRawFd};
 
 use perlxs::{Call, Code, Perl, Result, Scalar, Value, Xsub};
 
-use super::untainted;
-use crate::error::Error;
-use crate::read;
 use crate::spawn::{self, Child};
 use crate::sys;
 
-pub(super) static XSUBS: &[&Xsub] = &[&SPAWN, &STATUS_OF, &SIGNAL];
+pub(super) static XSUBS: &[&Xsub] = &[&SPAWN];
 
 static SPAWN: Xsub = Xsub::new(c"Linux::Clone::spawn", c"%options", 0, None, spawn);
 
@@ -74,51 +71,4 @@ fn into_object(child: Child, new: &Code) -> core::result::Result<Scalar, spawn::
         None => sys::kill_and_reap_by_id(pid),
     }
     Err(error)
-}
-
-static STATUS_OF: Xsub = Xsub::new(
-    c"Linux::Clone::Child::_status_of",
-    c"pidfd",
-    1,
-    Some(1),
-    status_of,
-);
-
-/// `$status = Linux::Clone::Child::_status_of($pidfd)`: what `$?` would be for a child that
-/// somebody else has waited for; undef if it cannot be told.
-fn status_of(call: &Call<'_>) -> Result<Value> {
-    let pidfd = call.arg(0).fileno()?.unwrap_or(-1);
-    Ok(sys::status_of(pidfd).map_or(Value::Undef, Value::from))
-}
-
-static SIGNAL: Xsub = Xsub::new(
-    c"Linux::Clone::Child::_signal",
-    c"to_end, signal",
-    2,
-    Some(2),
-    signal,
-);
-
-/// `($number, $wrong) = Linux::Clone::Child::_signal($to_end, $signal)`: the number of the signal,
-/// if that is true for `kill_on_destroy`, which wants one that there is, else for `kill`; or undef
-/// and the message of a croak, which the method throws at its caller's line.
-fn signal(call: &Call<'_>) -> Result<Value> {
-    const NAME: &str = "$signal";
-    let arg = call.arg(1);
-    let signal = match call.arg(0).is_true()? {
-        true => untainted(call, c"Linux::Clone::Child::kill_on_destroy", |call| {
-            read::signal_from(1, call, "Child::kill_on_destroy", NAME, &arg)
-        }),
-        false => untainted(call, c"Linux::Clone::Child::kill", |call| {
-            read::signal(call, "Child::kill", NAME, &arg)
-        }),
-    };
-    match signal {
-        Ok(signal) => Ok(signal.into()),
-        Err(Error::Perl(perlxs::Error::Croak(wrong))) => {
-            Ok(Value::List(vec![Value::Undef, wrong.into()]))
-        }
-        Err(Error::Perl(error)) => Err(error),
-        Err(Error::Errno(_)) => Ok(Value::Undef),
-    }
 }

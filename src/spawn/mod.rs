@@ -6,6 +6,7 @@
 mod caller;
 mod channel;
 mod interpreter;
+pub(crate) mod killer;
 mod launch;
 mod options;
 mod program;

@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use libc::{c_int, c_ulong};
+use libc::{c_int, c_uint, c_ulong};
 
 use super::answered;
 use crate::error::Error;
@@ -202,4 +202,28 @@ pub(crate) fn take_descriptors(count: usize) {
             libc::close(nothing);
         }
     }
+}
+
+/// Closes all descriptors but one, which gets the number 0 (close_range(2)); returns that.
+///
+/// Linux before 5.9 has no such call: then each number is tried, of which there may be more than a
+/// million, so that those above 65,535 are left.
+pub(crate) fn leave_all_but(fd: c_int) -> c_int {
+    const MOST: c_int = 1 << 16;
+    // SAFETY: nothing but numbers, and a place for the limit. Who calls this uses no other
+    // descriptor, nor drops one.
+    unsafe {
+        if fd != 0 && libc::dup2(fd, 0) == -1 {
+            return fd;
+        }
+        if libc::syscall(libc::SYS_close_range, 1, c_uint::MAX, 0) == -1 {
+            let mut limit: libc::rlimit = std::mem::zeroed();
+            libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+            let most = c_int::try_from(limit.rlim_max).unwrap_or(MOST).min(MOST);
+            for fd in 1..most {
+                libc::close(fd);
+            }
+        }
+    }
+    0
 }

@@ -21,7 +21,8 @@ pub(crate) use cradle::Cradle;
 pub(crate) use files::{
     ProcDirectory, change_directory, change_directory_to, copy_above_standard, copy_to,
     find_in_root, has_attribute, has_file_capabilities, is_mounted_noexec, is_mounted_nosuid,
-    is_open, keep_over_exec, mount, open, pipe, set_nonblocking, take_descriptors, unmount,
+    is_open, keep_over_exec, leave_all_but, mount, open, pipe, set_nonblocking, take_descriptors,
+    unmount,
 };
 pub(crate) use locks::{
     SharedWord, ask_name_services, is_single_threaded, pass_through_locks, watched,
@@ -33,12 +34,14 @@ pub(crate) use ns::{
 };
 pub(crate) use process::{
     CAP_SETFCAP, CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN, environment, environment_variable, execve,
-    getegid, geteuid, getpid, getppid, gettid, has_capability, is_dumpable, reset_signal_handlers,
-    set_dumpable, set_group, set_hostname, set_parent_death_signal, set_signal_mask, set_user,
+    getegid, geteuid, getpid, getppid, gettid, has_capability, is_dumpable, leave_session,
+    reset_signal_handlers, set_dumpable, set_group, set_hostname, set_parent_death_signal,
+    set_signal_mask, set_user,
 };
 pub(crate) use wait::{
-    is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id, knows_pidfd_open, pidfd_open,
-    pidfd_send_signal, reap, reap_by_pidfd, status_of, thread_is_gone, waitid,
+    ends_within, is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id, knows_pidfd_open,
+    pidfd_open, pidfd_send_signal, reap, reap_by_pidfd, reap_if_ended, signal_child, status_of,
+    thread_is_gone, wait_for_end, waitid,
 };
 
 use crate::error::Error;

@@ -116,6 +116,16 @@ pub(crate) fn has_capability(capability: u32) -> bool {
     outcome == 0 && sets[0][0] & 1 << capability != 0
 }
 
+/// Leaves session, process group, terminal and working directory (setsid(2)); of a process that
+/// leads no group.
+pub(crate) fn leave_session() {
+    // SAFETY: a C string, else nothing.
+    unsafe {
+        libc::setsid();
+        libc::chdir(c"/".as_ptr());
+    }
+}
+
 /// sethostname(2)
 pub(crate) fn set_hostname(name: &[u8]) -> Result<(), Error> {
     // SAFETY: a buffer with its length.

@@ -2,13 +2,14 @@
 
 #![allow(unsafe_code)]
 
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use libc::{c_int, pid_t};
+use libc::{c_int, c_long, pid_t};
 use perlxs::Call;
 
-use super::{answered, errno, getpid};
+use super::{answered, errno, getpid, is_single_threaded};
 use crate::error::Error;
 
 /// Reaps a child, whatever its exit signal (waitpid(2), __WALL); one that is not ours is left.
@@ -107,6 +108,111 @@ pub(crate) fn waitid(
     }
 }
 
+impl Waited {
+    /// What wait(2) says of a child that has ended, and `$?`.
+    pub(crate) fn wait_status(self) -> c_int {
+        match self.code {
+            libc::CLD_EXITED => self.status << 8,
+            libc::CLD_DUMPED => self.status | 0x80,
+            _ => self.status,
+        }
+    }
+}
+
+/// Waits for a child to end, and reaps it; `None` if it has not ended after that time. Signal
+/// handlers run meanwhile, and their time counts.
+///
+/// Returns `Err` with what waitid(2) refused, or with what such a handler throws; then nothing has
+/// been reaped.
+pub(crate) fn wait_for_end(
+    call: &Call<'_>,
+    pidfd: c_int,
+    limit: Option<Duration>,
+) -> Result<Option<Waited>, Error> {
+    let (kind, options) = (libc::P_PIDFD as c_int, libc::WEXITED | libc::__WALL);
+    let Some(limit) = limit else {
+        return waitid(call, kind, pidfd, options).map(Some);
+    };
+    let begin = Instant::now();
+    // made when it is needed; without a descriptor for it the time of handlers does not count
+    let mut timer = None;
+    let mut has_ended = false;
+    loop {
+        let waited = waitid(call, kind, pidfd, options | libc::WNOHANG)?;
+        if waited.pid != 0 {
+            return Ok(Some(waited));
+        }
+        let left = limit.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        let timer = timer.get_or_insert_with(|| self::timer(left).ok());
+        let timer = timer.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        // One that has ended and is not to be had yet is a tracer's: look for it now and then.
+        const TICK: Duration = Duration::from_millis(10);
+        let (child, most) = match has_ended {
+            true => (-1, Some(left.min(TICK))),
+            false => (pidfd, (timer == -1).then_some(left)),
+        };
+        has_ended |= poll(call, [child, timer], most)?;
+    }
+}
+
+/// A descriptor that is readable after that time, close-on-exec (timerfd_create(2)).
+fn timer(after: Duration) -> Result<OwnedFd, Error> {
+    let time = libc::itimerspec {
+        it_interval: timespec(Duration::ZERO),
+        it_value: timespec(after),
+    };
+    // SAFETY: the descriptor is new, and nobody else's; a struct, and no place for the old one.
+    unsafe {
+        let timer = libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC);
+        let timer = OwnedFd::from_raw_fd(answered(timer)?);
+        answered(libc::timerfd_settime(
+            timer.as_raw_fd(),
+            0,
+            &raw const time,
+            ptr::null_mut(),
+        ))?;
+        Ok(timer)
+    }
+}
+
+fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: time.as_secs() as _,
+        tv_nsec: time.subsec_nanos() as _,
+    }
+}
+
+/// Waits until one of them is readable, of which -1 is none, or until the time is over (ppoll(2)).
+/// Whether the first one is. Signal handlers run meanwhile; it does not fail with EINTR.
+///
+/// Returns `Err` with what such a handler throws.
+fn poll(call: &Call<'_>, fds: [c_int; 2], most: Option<Duration>) -> Result<bool, Error> {
+    let mut watched = fds.map(|fd| libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    });
+    // the kernel writes there what is left, so that it can be called again
+    let mut most = most.map(timespec);
+    let arguments = [
+        (&raw mut watched).addr() as c_long,
+        watched.len() as c_long,
+        most.as_mut()
+            .map_or(0, |most| (&raw mut *most).addr() as c_long),
+        0,
+        0,
+        0,
+    ];
+    // SAFETY: an array with its length, and a time or none, which handlers do not know; no mask.
+    match unsafe { call.syscall(libc::SYS_ppoll, arguments)? } {
+        Ok(_) => Ok(watched[0].revents != 0),
+        Err(errno) => Err(Error::Errno(errno)),
+    }
+}
+
 /// Waits until a thread of this process that ends is gone for the kernel, too: until then
 /// unshare(2) and the like count it. That takes microseconds; a tracer may keep it longer, which
 /// is not waited for.
@@ -142,6 +248,38 @@ pub(crate) fn kill_and_reap(pidfd: c_int, pid: pid_t) {
     reap_by_pidfd(pidfd);
 }
 
+/// Sends a child a signal.
+///
+/// Where a filter has no pidfd_send_signal(2) it is kill(2), as long as nobody can reap the child
+/// between two calls, so that the id is its own.
+pub(crate) fn signal_child(pidfd: c_int, pid: pid_t, signal: c_int) -> Result<(), Error> {
+    let sent = pidfd_send_signal(pidfd, signal, 0);
+    match sent {
+        Err(Error::Errno(libc::ENOSYS | libc::EPERM))
+            if pid > 0
+                && is_single_threaded()
+                && !children_reap_themselves()
+                && keeps_its_id(pidfd) =>
+        {
+            // SAFETY: touches no memory.
+            answered(unsafe { libc::kill(pid, signal) }).map(drop)
+        }
+        sent => sent,
+    }
+}
+
+/// Whether a child of this process vanishes when it ends (sigaction(2): SIGCHLD is ignored, or
+/// SA_NOCLDWAIT); true if that cannot be told.
+fn children_reap_themselves() -> bool {
+    // SAFETY: all zeros is a valid `sigaction`, and a place for the answer.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGCHLD, ptr::null(), &raw mut action) != 0
+            || action.sa_sigaction == libc::SIG_IGN
+            || action.sa_flags & libc::SA_NOCLDWAIT != 0
+    }
+}
+
 /// Whether a child is not reaped yet, so that no other process can have its id.
 pub(crate) fn keeps_its_id(pidfd: c_int) -> bool {
     wait_for(libc::P_PIDFD, pidfd, libc::WNOHANG | libc::WNOWAIT).is_some()
@@ -160,6 +298,39 @@ pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
 /// As [`reap`], by a pidfd: waits for the child to end, unless somebody else has reaped it.
 pub(crate) fn reap_by_pidfd(pidfd: c_int) {
     while wait_for(libc::P_PIDFD, pidfd, 0).is_none() && errno() == libc::EINTR {}
+}
+
+/// As [`reap_by_pidfd`], but only if it has ended; false if it has not.
+pub(crate) fn reap_if_ended(pidfd: c_int) -> bool {
+    // SAFETY: the kernel has filled it in.
+    wait_for(libc::P_PIDFD, pidfd, libc::WNOHANG).is_none_or(|info| unsafe { info.si_pid() } != 0)
+}
+
+/// Waits until a process ends, child or not, at most so long (ppoll(2)); all signals are blocked.
+/// Whether it has ended. As a child may call it, nothing here allocates.
+pub(crate) fn ends_within(pidfd: c_int, limit: Duration) -> bool {
+    let mut watched = libc::pollfd {
+        fd: pidfd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut limit = timespec(limit);
+    loop {
+        // SAFETY: one struct, and a time, to which the kernel writes what is left; no mask.
+        let ready = unsafe {
+            libc::syscall(
+                libc::SYS_ppoll,
+                &raw mut watched,
+                1,
+                &raw mut limit,
+                ptr::null::<libc::sigset_t>(),
+                0,
+            )
+        };
+        if ready != -1 || errno() != libc::EINTR {
+            return ready > 0;
+        }
+    }
 }
 
 /// waitid(2) for the end of a child, and for what else `options` say: what it tells, or `None` with

@@ -1,0 +1,237 @@
+//! What the objects of Linux::Clone::Child ask for.
+
+use std::os::fd::IntoRawFd;
+use std::time::Duration;
+
+use libc::{c_int, pid_t};
+use perlxs::{Call, Result, Scalar, Value, Xsub};
+
+use super::untainted;
+use crate::error::Error;
+use crate::read;
+use crate::spawn::killer;
+use crate::sys;
+
+pub(super) static XSUBS: &[&Xsub] = &[
+    &SIGNAL,
+    &SECONDS,
+    &WAIT,
+    &STATUS_OF,
+    &SEND,
+    &START_KILLER,
+    &STOP_KILLER,
+];
+
+static SIGNAL: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_signal",
+    c"method, signal",
+    2,
+    Some(2),
+    signal,
+);
+
+/// `($number, $wrong) = _signal($method, $signal)`: the number of the signal. Only `kill` takes one
+/// that there is not, and 0.
+fn signal(call: &Call<'_>) -> Result<Value> {
+    const NAME: &str = "$signal";
+    argument(call, |call, method| {
+        let arg = call.arg(1);
+        let signal = match method {
+            "Child::kill" => read::signal(call, method, NAME, &arg),
+            _ => read::signal_from(1, call, method, NAME, &arg),
+        };
+        signal.map(Value::from)
+    })
+}
+
+static SECONDS: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_seconds",
+    c"method, seconds",
+    2,
+    Some(2),
+    seconds,
+);
+
+/// `($seconds, $wrong) = _seconds($method, $seconds)`: a number that is not negative, perhaps
+/// infinite.
+fn seconds(call: &Call<'_>) -> Result<Value> {
+    argument(call, |call, method| {
+        read::seconds(method, "$seconds", &call.arg(1)).map(Value::from)
+    })
+}
+
+/// An argument of a method, whose name is the first one here; or undef and the message of a croak,
+/// which the method throws at its caller's line.
+fn argument(
+    call: &Call<'_>,
+    read: impl FnOnce(&Call<'_>, &str) -> core::result::Result<Value, Error>,
+) -> Result<Value> {
+    // these change something, so that a tainted argument is refused
+    const METHODS: [(&str, &std::ffi::CStr); 3] = [
+        ("Child::kill", c"Linux::Clone::Child::kill"),
+        (
+            "Child::kill_on_destroy",
+            c"Linux::Clone::Child::kill_on_destroy",
+        ),
+        ("Child::terminate", c"Linux::Clone::Child::terminate"),
+    ];
+    let method = format!("Child::{}", call.arg(0).text()?.unwrap_or_default());
+    let value = match METHODS.iter().find(|(name, _)| *name == method) {
+        Some((_, function)) => untainted(call, function, |call| read(call, &method)),
+        None => read(call, &method),
+    };
+    match value {
+        Ok(value) => Ok(value),
+        Err(Error::Perl(perlxs::Error::Croak(wrong))) => {
+            Ok(Value::List(vec![Value::Undef, wrong.into()]))
+        }
+        Err(Error::Perl(error)) => Err(error),
+        Err(Error::Errno(_)) => Ok(Value::Undef),
+    }
+}
+
+static WAIT: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_wait",
+    c"pidfd, seconds, status",
+    3,
+    Some(3),
+    wait,
+);
+
+/// `$told = _wait($pidfd, $seconds, $status)`: waits for a child to end, for ever if `$seconds` is
+/// undef. True if there is nothing to wait for, or no longer; then `$status` is what `$?` would be,
+/// or `$!` says why there is none. False when the time is over.
+///
+/// It assigns `$status` itself: a signal handler that dies between two statements of the caller
+/// would take the status along, which the kernel gives once.
+fn wait(call: &Call<'_>) -> Result<Value> {
+    let before = sys::errno();
+    let ended = pidfd("wait", &call.arg(0)).and_then(|pidfd| {
+        let limit = match call.arg(1).is_defined()? {
+            true => Some(read::seconds("Child::wait", "$seconds", &call.arg(1))?),
+            false => None,
+        };
+        sys::wait_for_end(call, pidfd, limit.and_then(read::duration))
+    });
+    match ended {
+        Ok(Some(ended)) => {
+            call.arg(2).set(ended.wait_status())?;
+            sys::set_errno(before);
+            Ok(true.into())
+        }
+        Ok(None) => {
+            sys::set_errno(before);
+            Ok(false.into())
+        }
+        Err(Error::Errno(errno)) => {
+            sys::set_errno(errno);
+            Ok(true.into())
+        }
+        Err(Error::Perl(error)) => Err(error),
+    }
+}
+
+static STATUS_OF: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_status_of",
+    c"pidfd",
+    1,
+    Some(1),
+    status_of,
+);
+
+/// `$status = _status_of($pidfd)`: what `$?` would be for a child that somebody else has waited
+/// for; undef if it cannot be told.
+fn status_of(call: &Call<'_>) -> Result<Value> {
+    let pidfd = call.arg(0).fileno()?.unwrap_or(-1);
+    Ok(sys::status_of(pidfd).map_or(Value::Undef, Value::from))
+}
+
+static SEND: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_send",
+    c"pidfd, pid, signal, to_end",
+    4,
+    Some(4),
+    send,
+);
+
+/// `$sent = _send($pidfd, $pid, $signal, $to_end)`: sends the child a signal; false with `$!` if it
+/// cannot be sent. With `$to_end` a child that is stopped goes on, to hear of it.
+fn send(call: &Call<'_>) -> Result<Value> {
+    let before = sys::errno();
+    let sent = send_arguments(call).and_then(|(pidfd, pid, signal, to_end)| {
+        sys::signal_child(pidfd, pid, signal)?;
+        if to_end && signal != libc::SIGKILL {
+            let _ = sys::signal_child(pidfd, pid, libc::SIGCONT);
+        }
+        Ok(())
+    });
+    match sent {
+        Ok(()) => {
+            sys::set_errno(before);
+            Ok(1.into())
+        }
+        Err(Error::Errno(errno)) => {
+            sys::set_errno(errno);
+            Ok(0.into())
+        }
+        Err(Error::Perl(error)) => Err(error),
+    }
+}
+
+fn send_arguments(call: &Call<'_>) -> core::result::Result<(c_int, pid_t, c_int, bool), Error> {
+    let pidfd = pidfd("kill", &call.arg(0))?;
+    let pid = read::number("Child::kill", "pid", &call.arg(1))?;
+    let signal = read::number("Child::kill", "signal", &call.arg(2))?;
+    Ok((pidfd, pid, signal, call.arg(3).is_true()?))
+}
+
+/// That of an object. `method` is for what is no object of ours.
+fn pidfd(method: &str, handle: &Scalar) -> core::result::Result<c_int, Error> {
+    read::descriptor(&format!("Child::{method}"), "pidfd", handle)
+}
+
+static START_KILLER: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_start_killer",
+    c"pidfd, seconds",
+    2,
+    Some(2),
+    start_killer,
+);
+
+/// `$fd = _start_killer($pidfd, $seconds)`: the pidfd of a new process that kills the child after
+/// that time; undef with `$!` if there cannot be one.
+fn start_killer(call: &Call<'_>) -> Result<Value> {
+    let before = sys::errno();
+    let started = pidfd("terminate", &call.arg(0)).and_then(|pidfd| {
+        let after = read::seconds("Child::terminate", "$seconds", &call.arg(1))?;
+        let decades = Duration::from_secs(i32::MAX as u64);
+        killer::start(pidfd, read::duration(after).unwrap_or(decades))
+    });
+    match started {
+        Ok(killer) => {
+            sys::set_errno(before);
+            Ok(killer.pidfd.into_raw_fd().into())
+        }
+        Err(Error::Errno(errno)) => {
+            sys::set_errno(errno);
+            Ok(Value::Undef)
+        }
+        Err(Error::Perl(error)) => Err(error),
+    }
+}
+
+static STOP_KILLER: Xsub = Xsub::new(
+    c"Linux::Clone::Child::_stop_killer",
+    c"pidfd, now",
+    2,
+    Some(2),
+    stop_killer,
+);
+
+/// `$gone = _stop_killer($pidfd, $now)`: waits for such a process if it has ended, or with `$now`
+/// ends it.
+fn stop_killer(call: &Call<'_>) -> Result<Value> {
+    let now = call.arg(1).is_true()?;
+    let pidfd = call.arg(0).fileno()?.filter(|&fd| fd >= 0);
+    Ok(pidfd.is_none_or(|pidfd| killer::stop(&pidfd, now)).into())
+}
