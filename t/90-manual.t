@@ -423,6 +423,8 @@ my %messages = (
     "$clone: clone(2) has no NEWTIME: its bit belongs to the exit signal; use unshare or clone3" => [ clone_with($code, 0, CLONE_NEWTIME) ],
     "$clone: VM without VFORK would run two processes in one interpreter at once; use VM|VFORK, or leave VM out" =>
         [ clone_with($code, 0, CLONE_VM | SIGCHLD) ],
+    # xt/author/emulated.t
+    "$clone: VM|VFORK does not share memory here (valgrind, an emulator): the child would have a copy; leave both out" => [],
     "$clone: SETTLS with VM would give one interpreter two thread-local storages; leave one of them out" =>
         [ clone_with($code, 0, CLONE_SETTLS | CLONE_VM | CLONE_VFORK | SIGCHLD, undef, 4096) ],
     "$clone: SIGHAND with NEWPID would make the parent ignore SIGCHLD when the child ends; leave SIGHAND out" =>

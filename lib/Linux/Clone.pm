@@ -1553,6 +1553,12 @@ The low byte of C<$flags> is the exit signal.
 
 See L<Linux::Clone::SharedMemory>.
 
+=item Linux::Clone::clone: VM|VFORK does not share memory here (valgrind, an emulator): the child would have a copy; leave both out
+
+Some programs that run others (valgrind(1), emulators of other machines) make
+a fork(2) of it, and let the parent run on. The coderef has not been called.
+spawn takes a copy there.
+
 =item Linux::Clone::clone: SETTLS with VM would give one interpreter two thread-local storages; leave one of them out
 
 =item Linux::Clone::clone: SIGHAND with NEWPID would make the parent ignore SIGCHLD when the child ends; leave SIGHAND out

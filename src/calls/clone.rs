@@ -213,7 +213,23 @@ fn start(
     let errno = sys::errno();
     answer(|| {
         let request = untainted(call, function, read)?;
+        let lent = request.flags.contains(CloneFlags::VM);
+        // before the coderef has been called, be it in the child or here
+        let copied = || {
+            let name = function.to_str().unwrap_or_default();
+            let name = name.rsplit(':').next().unwrap_or_default();
+            Error::usage(format!(
+                "Linux::Clone::{name}: VM|VFORK does not share memory here (valgrind, an emulator): \
+                 the child would have a copy; leave both out"
+            ))
+        };
+        if lent && !sys::is_lent() {
+            return Err(copied());
+        }
         let child = child::start(call, &request, errno, None)?;
+        if lent && sys::got_a_copy(child.pid) {
+            return Err(copied());
+        }
         // with the old call a descriptor takes the place of the thread id
         let (pidfd, ptid) = match (&request.pidfd, &request.ptid) {
             (None, Some(ptid)) if child.pidfd.is_some() => (Some(ptid), None),

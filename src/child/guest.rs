@@ -73,6 +73,7 @@ pub(super) fn start(
 
 /// The first frame of a child that lives in its parent's memory. `guest` is a [`Guest`].
 extern "C" fn born_guest(guest: *mut c_void) -> c_int {
+    sys::arrive();
     // SAFETY: `start_guest` passed it, and sleeps.
     let guest = unsafe { &*guest.cast::<Guest<'_, '_>>() };
     let flags = guest.request.flags;

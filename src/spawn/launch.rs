@@ -283,7 +283,7 @@ impl ProgramStart<'_, '_> {
             SystemCall::Clone => true,
             SystemCall::Clone3 { .. } => sys::CLONE3_HAS_OWN_STACK,
         };
-        let least = match own_stack {
+        let least = match own_stack && sys::is_lent() {
             true => Needs::Nothing,
             false => Needs::Memory,
         };
@@ -298,6 +298,9 @@ impl ProgramStart<'_, '_> {
         };
         let flags = CloneFlags::VM | CloneFlags::VFORK;
         let child = self.start(flags, place)?;
+        if sys::got_a_copy(child.pid) {
+            return self.as_copy(Needs::Memory);
+        }
         child.after(match failure.get() {
             None => Ok(()),
             Some(failure) => {
@@ -360,6 +363,7 @@ extern "C" fn born_program(birth: *mut c_void) -> c_int {
         };
         match place {
             Place::Guest { parent, failure } => {
+                sys::arrive();
                 let parent_lives = || sys::getppid() == *parent;
                 let scene = Scene {
                     plan: start.plan,

@@ -5,6 +5,7 @@
 mod clone;
 mod cradle;
 mod files;
+mod lent;
 mod locks;
 mod net;
 mod ns;
@@ -24,6 +25,7 @@ pub(crate) use files::{
     is_open, keep_over_exec, leave_all_but, mount, open, pipe, set_nonblocking, take_descriptors,
     unmount,
 };
+pub(crate) use lent::{arrive, got_a_copy, is_lent};
 pub(crate) use locks::{
     SharedWord, ask_name_services, is_single_threaded, pass_through_locks, watched,
 };

@@ -84,14 +84,7 @@ pub(crate) fn waitid(
         };
         if info.si_signo != 0 || options & libc::WNOHANG != 0 {
             // SAFETY: what waitid(2) fills in, or zeros.
-            return Ok(unsafe {
-                Waited {
-                    pid: info.si_pid(),
-                    uid: info.si_uid(),
-                    code: info.si_code,
-                    status: info.si_status(),
-                }
-            });
+            return Ok(unsafe { Waited::from(&info) });
         }
         let asleep = [
             idtype.into(),
@@ -109,6 +102,20 @@ pub(crate) fn waitid(
 }
 
 impl Waited {
+    /// # Safety
+    /// Of what waitid(2) has filled in, or zeros.
+    unsafe fn from(info: &libc::siginfo_t) -> Self {
+        // SAFETY: as the caller says.
+        unsafe {
+            Waited {
+                pid: info.si_pid(),
+                uid: info.si_uid(),
+                code: info.si_code,
+                status: info.si_status(),
+            }
+        }
+    }
+
     /// What wait(2) says of a child that has ended, and `$?`.
     pub(crate) fn wait_status(self) -> c_int {
         match self.code {
@@ -298,6 +305,19 @@ pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
 /// As [`reap`], by a pidfd: waits for the child to end, unless somebody else has reaped it.
 pub(crate) fn reap_by_pidfd(pidfd: c_int) {
     while wait_for(libc::P_PIDFD, pidfd, 0).is_none() && errno() == libc::EINTR {}
+}
+
+/// What `$?` would be for a child, which is waited for and not reaped; `None` if somebody else has
+/// reaped it.
+pub(super) fn status_by_id(pid: pid_t) -> Option<c_int> {
+    loop {
+        match wait_for(libc::P_PID, pid, libc::WNOWAIT) {
+            // SAFETY: the kernel has filled it in.
+            Some(info) => return Some(unsafe { Waited::from(&info) }.wait_status()),
+            None if errno() == libc::EINTR => {}
+            None => return None,
+        }
+    }
 }
 
 /// As [`reap_by_pidfd`], but only if it has ended; false if it has not.

@@ -15,8 +15,8 @@ use Memcheck;
 alarm 4 * 3600;
 
 # What valgrind 3.19 does otherwise than the kernel:
-# - a child with VM|VFORK is a fork: what it does to variables is not seen by its parent, nor does
-#   its parent clean up after it;
+# - a child with VM|VFORK would be a fork: Linux::Clone croaks, so CloneTest leaves VM|VFORK out,
+#   and what such a child does to variables is not seen by its parent;
 # - FILES, FS and SIGHAND are beyond it, so CloneTest leaves them out;
 # - it knows no clone3, no pidfd_open, nothing that takes pidfds: ENOSYS, and the tests skip that;
 # - it has memory, signals and descriptors of its own, in the same process.

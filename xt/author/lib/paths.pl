@@ -52,16 +52,13 @@ for my $round (1 .. $rounds) {
         exit 99 if $$ != $parent;
         expect("clone, $name", waitpid($pid, 0) == $pid && $? >> 8, $status);
 
-        # valgrind starts it by fork, so that the parent unwinds nothing; perlxs's own tests have
-        # guests of which memcheck sees both sides
-        $! = $? = 0;
-        $pid = Linux::Clone::clone($code, 0, Linux::Clone::VM | Linux::Clone::VFORK | SIGCHLD);
-        expect("shared memory, $name", waitpid($pid, 0) == $pid && $? >> 8, $status);
     }
-    for my $flags (0, Linux::Clone::VM | Linux::Clone::VFORK) {
-        my $pid = Linux::Clone::clone(sub { my @s = sort { exec '/bin/sh', '-c', 'exit 12' } 1, 2; 0 }, 0, $flags | SIGCHLD);
-        expect("exec, $flags", waitpid($pid, 0) == $pid && $? >> 8, 12);
-    }
+
+    # valgrind has no such memory; perlxs's own tests have guests of which memcheck sees both sides
+    my $called = 0;
+    expect('shared memory', eval { Linux::Clone::clone(sub { $called++; 0 }, 0, Linux::Clone::VM | Linux::Clone::VFORK | SIGCHLD); 1 } ? 'lives' : $called, 0);
+    my $pid = Linux::Clone::clone(sub { my @s = sort { exec '/bin/sh', '-c', 'exit 12' } 1, 2; 0 }, 0, SIGCHLD);
+    expect('exec', waitpid($pid, 0) == $pid && $? >> 8, 12);
 
     my @slots = (1);
     for my $ptid ($slots[0], $slots[5], my $new) {
