@@ -98,6 +98,30 @@ SKIP: {
         under("a filter says '$said' to pidfd_send_signal and pidfd_open", $filtered->(pidfd_send_signal => $errno, pidfd_open => $errno), {});
     }
 
+    # an emulator does not know PIDFD
+    my $no_pidfd = sub { my (@more) = @_; return sub { FaultTest::refuse_flags(Linux::Clone::PIDFD(), EINVAL) or die "seccomp: $!"; seccomp(@more) or die "seccomp: $!" if @more; return } };
+    under('PIDFD is refused: spawn does without', $no_pidfd->(), { 'clone PIDFD' => 'errno ' . EINVAL });
+    for my $errno (ENOSYS, EPERM) {
+        under("PIDFD is refused, and pidfd_open with errno $errno: nothing is started", $no_pidfd->(pidfd_open => $errno),
+            { 'clone PIDFD' => 'errno ' . EINVAL, map { $_ => spawn_refused(EINVAL, 'clone', 'this kernel has no pidfds: Linux 5\.4 has') } grep { /spawn/ } @starts });
+    }
+    SKIP: {
+        skip 'spawn is refused', 1 if $well{'spawn code'} !~ /^exit/;
+        my @lines = apart(sub {
+            $no_pidfd->()->();
+            my @lines;
+            my $child = Linux::Clone::spawn(exec => ['/no/such']);
+            push @lines, $child ? 'a child' : $Linux::Clone::error;
+            $child = Linux::Clone::spawn(code => sub { $SIG{TERM} = 'IGNORE'; sleep 60 }) or return $Linux::Clone::error;
+            select undef, undef, undef, 0.1;
+            push @lines, $child->wait(0) // 'runs';
+            push @lines, $child->terminate('TERM', 0.2);
+            $child->wait;
+            return @lines, CloneTest::ended();
+        });
+        is_deeply \@lines, [ 'Linux::Clone::spawn: exec /no/such: No such file or directory', 'runs', 1, 'signal 9' ], 'and the object is as ever';
+    }
+
     # what spawn can say with clone3 only
     my %clone3_only = (
         set_tid       => [ set_tid => [1], flags => Linux::Clone::NEWPID() | Linux::Clone::NEWUSER() ],

@@ -210,7 +210,7 @@ fn start_killer(call: &Call<'_>) -> Result<Value> {
     match started {
         Ok(killer) => {
             sys::set_errno(before);
-            Ok(killer.pidfd.into_raw_fd().into())
+            Ok(killer.into_raw_fd().into())
         }
         Err(Error::Errno(errno)) => {
             sys::set_errno(errno);

@@ -59,7 +59,7 @@ pub(super) fn way(request: &CloneRequest) -> Option<Way> {
             && flags.contains(CloneFlags::PARENT_SETTID);
         // who makes the child would sleep until it ends, and it until its descriptor is open
         let asleep = flags.contains(CloneFlags::VFORK);
-        if wrong || asleep || !sys::knows_pidfd_open() {
+        if wrong || asleep || !sys::has_pidfd_open() {
             return None;
         }
     }

@@ -7,13 +7,13 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::catch_unwind;
 use std::time::Duration;
 
 use libc::{c_int, c_void};
 
-use super::launch::Child;
+use super::launch::with_pidfd;
 use crate::child::{ChildStack, SystemCall, clone_on};
 use crate::error::Error;
 use crate::flags::CloneFlags;
@@ -25,13 +25,13 @@ struct Order {
     after: Duration,
 }
 
-/// Starts it, for the child of this pidfd. It has no exit signal: who waits for children does not
+/// Starts it, for the child of this pidfd, and returns its own. It has no exit signal: who waits for children does not
 /// find it, unless by __WALL or __WCLONE.
 ///
 /// Returns `Err` if the child cannot be signalled by its pidfd, or with what clone(2) refused; with
 /// EINVAL if new processes get into another PID namespace, from where this one's are not seen, and
 /// whose first process it could be.
-pub(crate) fn start(pidfd: c_int, after: Duration) -> Result<Child, Error> {
+pub(crate) fn start(pidfd: c_int, after: Duration) -> Result<OwnedFd, Error> {
     sys::pidfd_send_signal(pidfd, 0, 0)?;
     if sys::next_child_changes_pid_namespace() {
         return Err(Error::Errno(libc::EINVAL));
@@ -40,22 +40,19 @@ pub(crate) fn start(pidfd: c_int, after: Duration) -> Result<Child, Error> {
     let mut order = Order { pidfd, after };
     // SAFETY: memory is not shared, so the order and the stack live in the process's copy;
     // born_killer takes an `Order`.
-    let started = unsafe {
+    let started = with_pidfd(CloneFlags::PIDFD, |flags| unsafe {
         clone_on(
             &stack,
-            CloneFlags::PIDFD,
+            flags,
             &SystemCall::Clone,
             None,
             born_killer,
             (&raw mut order).cast(),
             std::ptr::null_mut(),
         )
-    }?;
+    })?;
     match started.pidfd {
-        Some(pidfd) => Ok(Child {
-            pid: started.pid,
-            pidfd,
-        }),
+        Some(pidfd) => Ok(pidfd),
         None => {
             sys::kill_and_reap_by_id(started.pid);
             Err(Error::Errno(libc::ENOSYS))

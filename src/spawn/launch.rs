@@ -32,6 +32,9 @@ pub(crate) struct Child {
     pub(crate) pidfd: OwnedFd,
 }
 
+/// What is missing where clone(2) gives no pidfd, and pidfd_open(2) neither.
+const NO_PIDFDS: &str = "this kernel has no pidfds: Linux 5.4 has";
+
 /// What the child says over the channel, beside the place of what failed.
 const READY: i32 = -1;
 /// The signal for the parent's death is set: is the parent alive?
@@ -46,7 +49,7 @@ pub(super) fn code(
     errno: c_int,
 ) -> Result<Child, Error> {
     let (system_call, flags) = plan.system_call();
-    let request = CloneRequest {
+    let mut request = CloneRequest {
         code,
         stack_size: plan.stack_size,
         flags,
@@ -65,7 +68,10 @@ pub(super) fn code(
         channel.tell_parent([READY, 0]);
         channel.leave();
     };
-    let started = child::start(call, &request, errno, Some(&prepare));
+    let started = with_pidfd(flags, |flags| {
+        request.flags = flags;
+        child::start(call, &request, errno, Some(&prepare))
+    });
     let child = Child::new(started, slot, plan, steps)?;
     let outcome = escort(
         call,
@@ -123,7 +129,7 @@ impl Child {
         // Linux before 5.2 does not know the flag, and ignores it
         let Some(pidfd) = started.pidfd else {
             sys::kill_and_reap_by_id(pid);
-            let hint = Some("this kernel has no pidfds: Linux 5.4 has".into());
+            let hint = Some(NO_PIDFDS.into());
             return Err(Error::Refused(Refusal::new("clone", libc::ENOSYS, hint)));
         };
         // perl's handles pass 0, 1 and 2 on
@@ -153,6 +159,37 @@ impl Child {
     }
 }
 
+/// Starts a child with PIDFD. Where that flag is refused, as some emulators of other machines do,
+/// it starts without, and pidfd_open(2) opens what it would have been: that of a child which
+/// nobody else has waited for.
+///
+/// Returns `Err` with what `start` does, also where there is no pidfd_open: then nothing has been
+/// started.
+pub(super) fn with_pidfd(
+    flags: CloneFlags,
+    mut start: impl FnMut(CloneFlags) -> Result<Started, error::Error>,
+) -> Result<Started, error::Error> {
+    let refused = match start(flags) {
+        Err(error::Error::Errno(libc::EINVAL)) => Err(error::Error::Errno(libc::EINVAL)),
+        started => return started,
+    };
+    if !sys::has_pidfd_open() {
+        return refused;
+    }
+    // if it is another flag that is refused, it is again
+    let Ok(mut started) = start(flags - CloneFlags::PIDFD) else {
+        return refused;
+    };
+    match sys::pidfd_of_child(started.pid) {
+        Ok(pidfd) => started.pidfd = Some(pidfd),
+        Err(error) => {
+            sys::kill_and_reap_by_id(started.pid);
+            return Err(error);
+        }
+    }
+    Ok(started)
+}
+
 /// Why clone(2) may have been refused: what a step knows, else what is true of each child.
 fn clone_hint(errno: c_int, plan: &Plan, steps: &Steps) -> Option<String> {
     steps.clone_hint(errno, plan).or_else(|| {
@@ -166,6 +203,7 @@ fn clone_hint(errno: c_int, plan: &Plan, steps: &Steps) -> Option<String> {
                  Linux::Clone says which flags keep it from being a fork(3)"
             }
             libc::EAGAIN => "too many processes: RLIMIT_NPROC, or a limit of the cgroup",
+            libc::EINVAL if !sys::has_pidfd_open() => NO_PIDFDS,
             libc::ENOSYS if clone3 => "this kernel, or a filter, has no clone3",
             libc::ENOSYS => "a filter may forbid it",
             _ => return None,
@@ -334,19 +372,19 @@ impl ProgramStart<'_, '_> {
         let mut birth = ProgramBirth { start: self, place };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses them;
         // else it has a copy of them. born_program takes a `ProgramBirth`.
-        let started = unsafe {
+        let started = with_pidfd(self.flags | memory, |flags| unsafe {
             let birth = (&raw mut birth).cast();
             let nowhere = std::ptr::null_mut();
             clone_on(
                 &self.stack,
-                self.flags | memory,
+                flags,
                 &self.system_call,
                 None,
                 born_program,
                 birth,
                 nowhere,
             )
-        };
+        });
         Child::new(started, slot, self.plan, self.steps)
     }
 }

@@ -41,9 +41,9 @@ pub(crate) use process::{
     set_signal_mask, set_user,
 };
 pub(crate) use wait::{
-    ends_within, is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id, knows_pidfd_open,
-    pidfd_open, pidfd_send_signal, reap, reap_by_pidfd, reap_if_ended, signal_child, status_of,
-    thread_is_gone, wait_for_end, waitid,
+    ends_within, has_pidfd_open, is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id,
+    pidfd_of_child, pidfd_open, pidfd_send_signal, reap, reap_by_pidfd, reap_if_ended,
+    signal_child, status_of, thread_is_gone, wait_for_end, waitid,
 };
 
 use crate::error::Error;

@@ -28,9 +28,25 @@ pub(crate) fn pidfd_open(pid: pid_t, flags: u32) -> Result<c_int, Error> {
     answered(fd).map(|fd| fd as c_int)
 }
 
-/// Whether the kernel has pidfd_open(2): since Linux 5.3.
-pub(crate) fn knows_pidfd_open() -> bool {
-    !matches!(pidfd_open(-1, 0), Err(Error::Errno(libc::ENOSYS)))
+/// Whether there is pidfd_open(2): asked by a process that is there, the caller.
+pub(crate) fn has_pidfd_open() -> bool {
+    match pidfd_open(getpid(), 0) {
+        // SAFETY: a new descriptor, which nobody else has.
+        Ok(fd) => drop(unsafe { OwnedFd::from_raw_fd(fd) }),
+        Err(Error::Errno(libc::ENOSYS | libc::EPERM)) => return false,
+        Err(_) => {}
+    }
+    true
+}
+
+/// A pidfd of a child of this process. Returns ESRCH if somebody else has reaped it.
+pub(crate) fn pidfd_of_child(pid: pid_t) -> Result<OwnedFd, Error> {
+    // SAFETY: a new descriptor, which nobody else has.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd_open(pid, 0)?) };
+    match keeps_its_id(pidfd.as_raw_fd()) {
+        true => Ok(pidfd),
+        false => Err(Error::Errno(libc::ESRCH)),
+    }
 }
 
 /// pidfd_send_signal(2), with what kill(2) would say of the sender.

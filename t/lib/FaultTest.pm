@@ -145,6 +145,14 @@ sub seccomp {
     return filter(@filter, [ 0x06, 0, 0, 0x7fff0000 ]);
 }
 
+# From here on clone(2) with one of these flags fails in this process. Returns as seccomp does.
+sub refuse_flags {
+    my ($flags, $errno) = @_;
+    # BPF_LD|BPF_W|BPF_ABS of the number, then of the first argument; BPF_JMP|BPF_JEQ, BPF_JSET
+    return filter([ 0x20, 0, 0, 0 ], [ 0x15, 0, 3, nr('clone') ], [ 0x20, 0, 0, 16 ],
+        [ 0x45, 0, 1, $flags ], [ 0x06, 0, 0, 0x00050000 | $errno ], [ 0x06, 0, 0, 0x7fff0000 ]);
+}
+
 # From here on each system call of this process takes some tenths of a millisecond more. Returns as
 # seccomp does.
 sub slow_system_calls {
