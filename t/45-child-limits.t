@@ -6,7 +6,8 @@ use lib "$FindBin::Bin/lib";
 use Config;
 use Test::More;
 use CloneTest qw(arm kernel_refuses descriptors children namespace_flags needs perl_output slurp nr);
-use FaultTest qw(apart rlimit seccomp);
+use FaultTest qw(apart rlimit seccomp unprivileged);
+use File::Temp ();
 use POSIX qw(:errno_h SIGCHLD SIGKILL SIGTERM WNOHANG);
 use SpawnTest;
 use Time::HiRes qw(sleep time);
@@ -18,27 +19,70 @@ if (!defined spawn(exec => ['true'])) {
 }
 wait;
 
-# The default, which is long, is tried beside all else.
-pipe my $default, my $by_default or die "pipe: $!";
-my $patient = fork // die "fork: $!";
-if (!$patient) {
-    close $default;
-    # nobody's child, so that no test here counts it
-    if (fork // die "fork: $!") { POSIX::_exit(0) }
-    my @pids;
+# What takes long is tried beside all else, by a process that is nobody's child, so that no test here
+# counts it. Returns a handle of what the code prints to its own.
+sub beside {
+    my ($code) = @_;
+    pipe my $read, my $write or die "pipe: $!";
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        close $read;
+        if (fork // die "fork: $!") { POSIX::_exit(0) }
+        eval { $code->($write); 1 } or print {$write} $@;
+        close $write;
+        POSIX::_exit(0);
+    }
+    close $write;
+    waitpid $pid, 0;
+    return $read;
+}
+
+# The default.
+my $default = beside(sub {
+    my ($said) = @_;
     my $start = time;
-    { my $child = deaf()->kill_on_destroy('TERM'); push @pids, $child->pid }
+    { my $child = deaf()->kill_on_destroy('TERM') }
     my $waited = time - $start;
     my $child = deaf();
     $start = time;
     $child->terminate;
     $child->wait;
-    printf {$by_default} "%d %d %d\n", $waited, time - $start, $? & 127;
-    close $by_default;
-    POSIX::_exit(0);
-}
-close $by_default;
-waitpid $patient, 0;
+    printf {$said} "%d %d %d\n", $waited, time - $start, $? & 127;
+});
+
+# A child that spawn has to end, and that a tracer has: frozen, so that spawn waits for it.
+my $traced = beside(sub {
+    my ($said) = @_;
+    my ($root) = slurp('/proc/self/mounts') =~ /^\S+ (\S+) cgroup2 /m or die "skip no cgroup2 file system is mounted\n";
+    my $group = "$root/linux-clone-limits-$$";
+    mkdir $group or die 'skip ' . kernel_refuses('a control group') . "\n";
+    my $freeze = sub { open my $fh, '>', "$group/cgroup.freeze" or die 'skip ' . kernel_refuses('to freeze it') . "\n"; syswrite $fh, $_[0] };
+    my $tracer;
+    my $told = eval {
+        opendir my $handle, $group or die "$group: $!";
+        $freeze->(1);
+        $tracer = fork // die "fork: $!";
+        if (!$tracer) {
+            sleep 0.3;
+            my ($pid) = slurp("$group/cgroup.procs") =~ /(\d+)/;
+            POSIX::_exit(1) if syscall(nr('ptrace'), 0x4206, $pid + 0, 0, 0) != 0;    # PTRACE_SEIZE
+            sleep 60;
+            POSIX::_exit(0);
+        }
+        my $start = time;
+        local $SIG{ALRM} = sub { die "alarm\n" };
+        Time::HiRes::alarm(1);
+        my $ended = eval { spawn(code => sub { 0 }, cgroup => $handle); 1 } ? 'returned' : $@ =~ s/\n//r;
+        my $traces = waitpid($tracer, WNOHANG) == 0 ? 'traced' : 'not traced';
+        sprintf "%s %s %d\n", $ended, $traces, time - $start;
+    };
+    my $error = $@;
+    kill KILL => $tracer if $tracer;
+    1 while wait != -1;
+    eval { $freeze->(0) };
+    rmdir $group;
+    print {$said} $told // $error;
+});
 
 my $inf = 9**9**9;
 
@@ -500,11 +544,44 @@ SKIP: {
     is_deeply \@lines, [ '0 ' . EAGAIN, 'runs' ], 'if there can be no process to kill it, nothing is sent';
 }
 
-# ---- the default ----
+# ---- a helper of spawn's own that does not end ----
 
-my $said = readline $default;
-my @said = split ' ', $said // '';
-ok @said == 3 && $said[0] >= 10 && $said[0] <= 14 * $CloneTest::slow, 'kill_on_destroy without a time: ten seconds' or diag $said // 'nothing';
-ok @said == 3 && $said[1] >= 10 && $said[1] <= 14 * $CloneTest::slow && $said[2] == SIGKILL, 'terminate too' or diag $said // 'nothing';
+SKIP: {
+    my ($newuidmap) = grep { -x } '/usr/bin/newuidmap';
+    skip 'only root may put another program in the place of newuidmap', 1 if $> != 0;
+    skip 'there is no newuidmap', 1 if !$newuidmap;
+    my $dir = File::Temp->newdir;
+    chmod 0755, $dir;
+    open my $fh, '>', "$dir/slow" or die $!;
+    print {$fh} "#!/bin/sh\nexec sleep 60\n";
+    close $fh;
+    chmod 0755, "$dir/slow";
+    my ($said) = apart(sub {
+        Linux::Clone::unshare(Linux::Clone::NEWNS) == 0 or return kernel_refuses('unshare');
+        my $mounted = `mount --make-rprivate / 2>&1 && mount --bind $dir/slow $newuidmap 2>&1`;
+        return "the kernel refuses a mount: $mounted" if $mounted ne '';
+        unprivileged();
+        my @got;
+        local $SIG{ALRM} = sub { push @got, 'handled'; die "alarm\n" if @got == 2 };
+        Time::HiRes::alarm(0.3, 0.3);
+        my ($error, $took) = timed(sub { eval { spawn(code => sub { 0 }, uid_map => [ [ 0, 100_000, 10 ] ]); 1 } ? "spawn: $Linux::Clone::error" : $@ });
+        Time::HiRes::alarm(0);
+        return join ' ', $error =~ s/\n//r, "@got", children(), $took < 5 * $CloneTest::slow ? 'in time' : $took;
+    });
+    skip $said, 1 if $said =~ /refuses|spawn: Linux::Clone::spawn: clone/;
+    is $said, 'alarm handled handled 0 in time', 'handlers run while spawn waits for newuidmap, and one that dies ends both';
+}
+
+# ---- what has been tried beside it ----
+
+my @said = split ' ', readline($default) // '';
+ok @said == 3 && $said[0] >= 10 && $said[0] <= 14 * $CloneTest::slow, 'kill_on_destroy without a time: ten seconds' or diag "@said";
+ok @said == 3 && $said[1] >= 10 && $said[1] <= 14 * $CloneTest::slow && $said[2] == SIGKILL, 'terminate too' or diag "@said";
+SKIP: {
+    my $said = readline($traced) // 'nothing';
+    skip $1, 1 if $said =~ /^skip (.*)/;
+    skip 'the kernel refuses a trace', 1 if $said =~ /not traced/;
+    like $said, qr/^alarm traced 1[01]$/, 'a child that spawn has to end, but its tracer has: ten seconds';
+}
 
 done_testing;

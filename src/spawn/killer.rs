@@ -66,8 +66,8 @@ pub(crate) fn stop(killer: &impl AsRawFd, now: bool) -> bool {
     let killer = killer.as_raw_fd();
     match now {
         true if sys::keeps_its_id(killer) => {
-            let _ = sys::pidfd_send_signal(killer, libc::SIGKILL, 0);
-            sys::reap_by_pidfd(killer);
+            // where a filter that came later refuses the signal, it ends when the child has
+            sys::kill_and_reap(killer, 0);
             true
         }
         true => true,

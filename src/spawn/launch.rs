@@ -257,12 +257,18 @@ fn escort(
     program: Option<&Program>,
 ) -> Result<(), Error> {
     if needs == Needs::Service {
+        // what perl code throws meanwhile is no refusal
+        let thrown = Cell::new(None);
         let service = Service {
             pid: child.pid,
             pidfd: child.pidfd.as_raw_fd(),
-            run: &|words| run(call, words),
+            run: &|words| run(call, words, &thrown),
         };
-        steps.serve(&service)?;
+        let served = steps.serve(&service);
+        if let Some(error) = thrown.take() {
+            return Err(Error::Perl(error));
+        }
+        served?;
         send(&parent, [0, 0]);
     }
     loop {
@@ -421,8 +427,13 @@ extern "C" fn born_program(birth: *mut c_void) -> c_int {
 }
 
 /// Runs a program of the system to its end, with an environment of its own: what it wrote to
-/// standard error.
-fn run(call: &Call<'_>, words: Vec<CString>) -> Result<String, Refusal> {
+/// standard error. Signal handlers run meanwhile; if one throws, that is `thrown`, and the program
+/// is killed.
+fn run(
+    call: &Call<'_>,
+    words: Vec<CString>,
+    thrown: &Cell<Option<perlxs::Error>>,
+) -> Result<String, Refusal> {
     let environment = vec![
         c"LC_ALL=C".to_owned(),
         c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
@@ -434,12 +445,19 @@ fn run(call: &Call<'_>, words: Vec<CString>) -> Result<String, Refusal> {
     let child = match program(call, &words, &Plan::default(), &steps) {
         Ok(child) => child,
         Err(Error::Refused(refusal)) => return Err(refusal),
-        Err(Error::Perl(_)) => return Err(refusal(libc::EIO)),
+        Err(Error::Perl(error)) => {
+            thrown.set(Some(error));
+            return Err(refusal(libc::EINTR));
+        }
     };
     drop(write);
     // Not until the end of file: a copy of this process that another thread makes may hold the
     // pipe open. The few lines that such a program says are in it when it has ended.
-    sys::reap_by_pidfd(child.pidfd.as_raw_fd());
+    if let Err(error::Error::Perl(error)) = sys::wait_for_end(call, child.pidfd.as_raw_fd(), None) {
+        child.end();
+        thrown.set(Some(error));
+        return Err(refusal(libc::EINTR));
+    }
     sys::set_nonblocking(read.as_raw_fd());
     let mut said = Vec::new();
     let _ = File::from(read).read_to_end(&mut said);

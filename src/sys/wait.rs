@@ -260,15 +260,25 @@ pub(crate) fn is_running(pid: pid_t) -> bool {
 
 /// Kills a child and reaps it; the pidfd says which, whoever else reaps.
 ///
-/// - `pid`: its process id, for where a filter has waitid(2) but no pidfd_send_signal(2).
+/// One that sleeps in the kernel, for a disk that does not answer or in a frozen control group of
+/// version 1, ends when it wakes up; and one that is traced is its tracer's first. After ten
+/// seconds it is left.
+///
+/// - `pid`: its process id, for where a filter has waitid(2) but no pidfd_send_signal(2); 0 if that
+///   is not to be used.
 pub(crate) fn kill_and_reap(pidfd: c_int, pid: pid_t) {
+    const LONGEST: Duration = Duration::from_secs(10);
     // one that has ended is reaped all the same
     let killed = pidfd_send_signal(pidfd, libc::SIGKILL, 0);
-    if killed.is_err() && keeps_its_id(pidfd) {
+    if killed.is_err() && pid > 0 && keeps_its_id(pidfd) {
         // SAFETY: touches no memory.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
-    reap_by_pidfd(pidfd);
+    let begin = Instant::now();
+    ends_within(pidfd, LONGEST);
+    while !reap_if_ended(pidfd) && begin.elapsed() < LONGEST {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Sends a child a signal.
@@ -318,11 +328,6 @@ pub(crate) fn kill_and_reap_by_id(pid: pid_t) {
     reap(pid);
 }
 
-/// As [`reap`], by a pidfd: waits for the child to end, unless somebody else has reaped it.
-pub(crate) fn reap_by_pidfd(pidfd: c_int) {
-    while wait_for(libc::P_PIDFD, pidfd, 0).is_none() && errno() == libc::EINTR {}
-}
-
 /// What `$?` would be for a child, which is waited for and not reaped; `None` if somebody else has
 /// reaped it.
 pub(super) fn status_by_id(pid: pid_t) -> Option<c_int> {
@@ -336,7 +341,8 @@ pub(super) fn status_by_id(pid: pid_t) -> Option<c_int> {
     }
 }
 
-/// As [`reap_by_pidfd`], but only if it has ended; false if it has not.
+/// As [`reap`], by a pidfd, but only if the child has ended; false if it has not. One that somebody
+/// else has reaped has.
 pub(crate) fn reap_if_ended(pidfd: c_int) -> bool {
     // SAFETY: the kernel has filled it in.
     wait_for(libc::P_PIDFD, pidfd, libc::WNOHANG).is_none_or(|info| unsafe { info.si_pid() } != 0)
