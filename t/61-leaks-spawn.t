@@ -59,6 +59,8 @@ for my $kind (sort keys %kinds) {
 my %others = (
     'croaks'         => sub { for my $bad ([ code => 5 ], [ exec => [ 'a', undef ] ], [ exec => ['a'], env => { A => "\0" } ], [ code => sub { 0 }, uid_map => [ [ 0, 0, 1 ], [1] ] ], [ exec => ['a'], code => sub { 0 } ]) { eval { spawn(@$bad); 1 } and die } },
     'kill_on_destroy' => sub { spawn(code => sub { sleep 9 })->kill_on_destroy('KILL') },
+    'terminate'      => sub { my $child = spawn(code => sub { $SIG{TERM} = 'DEFAULT'; sleep 9 }); $child->terminate('TERM', 5); $child->wait(9) },
+    'a short wait'   => sub { my $child = spawn(code => sub { sleep 9 }); $child->wait($_) for 0, 0.0001; eval { $child->wait(-1) }; $child->kill('KILL'); $child->wait(9) },
     'not kept'       => sub { spawn(exec => ['true']); wait },
     'kept elsewhere' => sub { my $child = spawn(exec => ['true']); my $pidfd = $child->pidfd; undef $child; wait },
     'methods'        => sub { my $child = spawn(code => sub { 0 }); $child->running; $child->kill(0); eval { $child->kill('NO') }; eval { $child->kill_on_destroy(0) }; $child->wait; $child->wait; $child->kill(0) },
