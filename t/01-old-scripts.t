@@ -26,7 +26,7 @@ is status(sub { -1 }), 'exit 255', 'its low eight bits';
 my ($output, $status) = perl_output(<<'PERL');
     use Linux::Clone;
     print "before;";
-    my $pid = eval { Linux::Clone::clone(sub { print "child;"; die "dead;\n" }, 0, 17) };
+    my $pid = eval { Linux::Clone::clone(sub { print "child;"; $! = 0; die "dead;\n" }, 0, 17) };
     waitpid $pid, 0;
     print "in one process: $$ caught '$@', status ", $? >> 8, "\n";
 PERL
