@@ -568,7 +568,7 @@ find({ wanted => sub { push @sources, $_ if /\.rs\z/ }, no_chdir => 1 }, $src);
 my $croaks = 0;
 for my $source (sort @sources) {
     my $rust = slurp($source) =~ s{^\s*//.*$}{}mgr;
-    my ($name) = $source =~ m{(src/.*)};
+    my ($name) = $source =~ m{/\.\./(src/.*)};
     $rust = join "\n", $rust =~ /$croak/g if $name ne 'src/flags.rs';
     my @said = map { s/\\\n\s*//gr } $rust =~ /"((?:[^"\\]|\\.)*)"/sg;
     my @missing;

@@ -146,7 +146,8 @@ impl Perl {
     /// refused.
     ///
     /// # Safety
-    /// The copy does not return to perl; it calls [`Call::run_main`](crate::Call::run_main), or nothing of perl at all.
+    /// The copy does not return to perl; it calls [`Call::run_main`](crate::Call::run_main), or
+    /// nothing of perl at all.
     ///
     /// ```
     /// # use perlxs::*;

@@ -219,8 +219,8 @@ fn start(
             let name = function.to_str().unwrap_or_default();
             let name = name.rsplit(':').next().unwrap_or_default();
             Error::usage(format!(
-                "Linux::Clone::{name}: VM|VFORK does not share memory here (valgrind, an emulator): \
-                 the child would have a copy; leave both out"
+                "Linux::Clone::{name}: VM|VFORK does not share memory here (valgrind, an \
+                 emulator): the child would have a copy; leave both out"
             ))
         };
         if lent && !sys::is_lent() {

@@ -25,8 +25,8 @@ struct Order {
     after: Duration,
 }
 
-/// Starts it, for the child of this pidfd, and returns its own. It has no exit signal: who waits for children does not
-/// find it, unless by __WALL or __WCLONE.
+/// Starts it, for the child of this pidfd, and returns its own. It has no exit signal: who waits
+/// for children does not find it, unless by __WALL or __WCLONE.
 ///
 /// Returns `Err` if the child cannot be signalled by its pidfd, or with what clone(2) refused; with
 /// EINVAL if new processes get into another PID namespace, from where this one's are not seen, and
