@@ -457,7 +457,7 @@ my %options = (
     exec         => aggregate('ARRAY', 'must be a reference to an array of a program and its arguments'),
     hostname     => sub { my $outcome = a_string('a string')->(@_); my $string = $_[0]{string}; !ref $string && defined $string && length $string > 64 && $string !~ /\0/ ? croak('spawn: hostname has \d+ bytes, but 64 are the most') : $outcome },
     (map { $_ => a_string('a string') } qw(root cwd)),
-    (map { $_ => \&truth } qw(loopback mount_proc)),
+    (map { $_ => \&truth } qw(loopback mount_proc vfork)),
     (map { $_ => \&descriptor } qw(stdin stdout stderr)),
 );
 my %taken = (

@@ -211,6 +211,10 @@ my %recipes = (
     'A pidfd'                    => { flags => 0, pidfd => 1, output => qr/\Ait has ended\nexit status 5\n\z/ },
     'Signals and status by a pidfd' => { flags => 0, waitid => 1, output => qr/\Ait runs\nmy child\nsignal 15\n\z/ },
     q(Entering another process's namespaces) => { flags => CLONE_NEWUSER | CLONE_NEWNET, setns => 1, output => qr/\Awelcome to my network\n\z/ },
+    'Output of a program, and a time limit' => {
+        spawn  => {},
+        output => qr/\Ait said: hello\nit ended with 143\n\z/,
+    },
     'A container without root'   => {
         spawn  => { uid_map => 'root', gid_map => 'root', mount_proc => 1 },
         output => qr{\AI am process 1, user 0, on box\nI see: /etc /proc\nprocesses: 1\n\z},

@@ -1310,11 +1310,12 @@ Taint mode (perl's switch -T, see L<perlsec>): the functions that change
 something outside of the program refuse tainted arguments, all of them, as
 perl's own functions do. These are clone, clone3, spawn with its options and
 what is in them, unshare, setns, pidfd_send_signal, pivot_root, siocsifflags,
-and the methods C<kill> and C<kill_on_destroy> of L<Linux::Clone::Child>. The
-others only tell something, and take them. A program that spawn starts with
-the caller's environment needs one that is not tainted, as one of perl's
-C<exec> does: C<$ENV{PATH}> and the others that L<perlsec> names; with C<env>
-the values there count instead. For a coderef perl watches in the child.
+and the methods C<kill>, C<terminate> and C<kill_on_destroy> of
+L<Linux::Clone::Child>. The others only tell something, and take them. A
+program that spawn starts with the caller's environment needs one that is not
+tainted, as one of perl's C<exec> does: C<$ENV{PATH}> and the others that
+L<perlsec> names; with C<env> the values there count instead. For a coderef
+perl watches in the child.
 
 =head1 EXPORTS
 
