@@ -41,8 +41,8 @@ static int S_guest_runops(pTHX)
         case OP_EXEC:
             PL_op = op = S_guest_exec(aTHX_ s);
             break;
-        case OP_OPEN_DIR:
-            PL_op = op = S_guest_opendir(aTHX);
+        CASE_OF_HANDLES:
+            PL_op = op = S_guest_io(aTHX_ s);
             break;
         default:
             PL_op = op = op->op_ppaddr(aTHX);
@@ -56,7 +56,7 @@ static int S_guest_runops(pTHX)
 #define SCOPES 64
 #define SAVES 256 /* room for SS_MAXPUSH more than is counted */
 
-perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
+perlxs_shared *perlxs_shared_begin(perlxs_interp *interp, int shares_files)
 {
     dINTERP;
     perlxs_shared *s;
@@ -106,16 +106,22 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
     s->signal = 0;
     s->keeps_signals = 0;
     s->actions = NULL;
-    s->shares_files = 0;
+    s->shares_files = shares_files;
     s->state = FRESH;
     s->tid = 1;
     ALLOCATING(S_save_signals(aTHX_ s));
     MUTEX_LOCK(&PL_perlio_mutex);
     S_hook_handlers();
     MUTEX_UNLOCK(&PL_perlio_mutex);
-    ALLOCATING(s->handles = S_open_handles(aTHX_ NULL, 0, &s->nhandles));
-    s->dirs = NULL;
-    s->ndirs = 0;
+    s->is_parted = 0;
+    s->aside = NULL;
+    s->ios = NULL;
+    s->naside = s->nback = s->nios = s->room = 0;
+    s->fdpid = NULL;
+    ALLOCATING(S_keep_io_state(aTHX_ s); if (!shares_files) S_part_handles(aTHX_ s));
+    s->tzname[0] = tzname[0];
+    s->tzname[1] = tzname[1];
+    s->timezone = timezone;
 
     /* the other process's stacks: exit unwinds to the bottom of each, which is its own */
     ALLOCATING(Newx(PL_savestack, SAVES, ANY); Newx(PL_scopestack, SCOPES, I32);
@@ -129,7 +135,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp)
 }
 
 int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
-                      const perlxs_start *start, int shares_files, const void *stack_limit)
+                      const perlxs_start *start, const void *stack_limit)
 {
     dINTERP;
     volatile int status = 0;
@@ -137,7 +143,6 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     dJMPENV;
 
     s->keeps_signals = !start->mask;
-    s->shares_files = shares_files;
     S_end_with_host(s);
     if (!__sync_bool_compare_and_swap(&s->state, FRESH, RUNNING))
         _exit(255);
@@ -237,14 +242,13 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
      * says that it is one. The rest goes on. */
     if (ret != 0 && PL_exit_flags & PERL_EXIT_EXPECTED)
         exited = 1;
-    else if (ret == 0) {
-        if (differ)
-            S_restore_handlers(aTHX_ s); /* for signals that perl does not defer */
-        S_disown_handles(aTHX_ s);
-        S_disown_dirs(aTHX_ s);
-    }
+    else if (ret == 0 && differ)
+        S_restore_handlers(aTHX_ s); /* for signals that perl does not defer */
+    S_join_handles(aTHX_ s);
     S_shared_unwind(aTHX_ s);
     JMPENV_POP;
+    if (timezone != s->timezone || tzname[0] != s->tzname[0] || tzname[1] != s->tzname[1])
+        tzset();
     if (actions)
         S_set_actions(actions);
     ALLOCATING(S_restore_signals(aTHX_ s, differ));
@@ -291,8 +295,8 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     }
     S_leaving = exited ? 2 : s->leaving;
     S_mask = s->mask;
-    Safefree(s->handles);
-    Safefree(s->dirs);
+    Safefree(s->aside);
+    Safefree(s->ios);
     Safefree(s);
     return exited ? PERLXS_EXIT : PERLXS_OK;
 }
@@ -309,6 +313,14 @@ int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s)
         if (S_shared_end(aTHX_ S_guest) == PERLXS_EXIT)
             status = PERLXS_EXIT;
     return S_shared_end(aTHX_ s) == PERLXS_EXIT ? PERLXS_EXIT : status;
+}
+
+void perlxs_shared_unshare_files(perlxs_interp *interp)
+{
+    dINTERP;
+
+    if (S_guest && S_guest->shares_files && S_guest->state == RUNNING)
+        ALLOCATING(S_part_handles(aTHX_ S_guest));
 }
 
 int perlxs_shared_is_nested(perlxs_shared *s)

@@ -42,17 +42,31 @@ struct perlxs_shared {
     SV *handlers[SIG_SIZE]; /* what they held, or NULL */
     struct saved_signal *sig; /* of %SIG what is defined */
     size_t nsig;
-    struct open_handle *handles; /* the interpreter's */
-    size_t nhandles;
-    IO **dirs; /* the guest's directory handles, without references */
-    size_t ndirs;
+    /* handles: guest_handles.c, guest_io.c */
+    int is_parted;
+    struct aside *aside;
+    size_t naside;
+    size_t nback; /* how many have been taken back */
+    struct noted_io *ios;
+    size_t nios;
+    size_t room;
+    AV *fdpid;
+    SV *last_in;
+    SV *statgv;
+    SV *statname;
+    GV *defout;
+    Stat_t statcache;
+    I32 laststatval;
+    I32 laststype;
+    const char *tzname[2];
+    long timezone;
     /* of the other process, the guest */
     perlxs_interp *interp;
     perlxs_shared *host; /* what this process is a guest of itself */
     const char *stack_limit;
     int keeps_signals;
     struct sigaction *actions;    /* all of the host's, where the guest shares its table of them */
-    int shares_files;
+    int shares_files; /* the table of descriptors */
     volatile sig_atomic_t signal; /* one to die of */
     int state;                    /* FRESH, RUNNING or ABANDONED: see S_abandon */
     int32_t tid;                  /* cleared by the kernel when the guest lets go of the memory */
@@ -63,12 +77,6 @@ struct saved_signal {
     SV *key;
     SV *element;
     SV *value;
-};
-
-/* A handle that has a descriptor. */
-struct open_handle {
-    PerlIO *file;
-    int fd;
 };
 
 enum { FRESH, RUNNING, ABANDONED };

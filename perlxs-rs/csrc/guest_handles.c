@@ -1,207 +1,209 @@
-/* The handles that a guest leaves, and those that it found. */
+/* What PerlIO has of a guest's handles.
+ *
+ * Each handle that is open when a guest begins gets layers for the guest, in the slot of PerlIO's
+ * table that perl's structs point to; those of its host are set aside, and come back as they were,
+ * with what nobody has read yet. So nothing that the guest does to a handle reaches them, and no
+ * number is asked whose a handle is. A slot that the guest closes stays taken while it runs: what
+ * it opens is somewhere else. */
 
-static void S_forget_dir(const IO *io)
+static void S_lend(pTHX_ struct aside *a, PerlIO *file)
 {
-    perlxs_shared *s;
-    size_t i;
+    PerlIOl *layer = *file;
+    PerlIOl *next;
+    PerlIO *to = file;
 
-    for (s = S_guest; s; s = s->host)
-        for (i = 0; i < s->ndirs; i++)
-            if (s->dirs[i] == io) {
-                s->dirs[i] = s->dirs[--s->ndirs];
-                return;
-            }
-}
+    a->file = file;
+    a->layers = layer;
+    a->locks = ((PerlIOl *)file)->flags;
+    a->fd = S_descriptor(aTHX_ file);
+    a->counted = 0;
+    a->closed = 0;
+    a->lent = NULL;
+    ((PerlIOl *)file)->flags = 0;
+    for (; layer; layer = next) {
+        PerlIOl *const copy = S_copy_layer(aTHX_ layer);
 
-static int S_free_guests_dir(pTHX_ SV *sv, MAGIC *mg)
-{
-    PERL_UNUSED_CONTEXT;
-    PERL_UNUSED_VAR(mg);
-    S_forget_dir((IO *)sv);
-    return 0;
-}
-
-/* Tells when a directory handle that a guest has opened is freed. */
-static MGVTBL S_guests_dir = { NULL, NULL, NULL, NULL, S_free_guests_dir, NULL, NULL, NULL };
-
-/* A guest's opendir op, PL_op. */
-static OP *S_guest_opendir(pTHX)
-{
-    GV *const gv = isGV_with_GP(PL_stack_sp[-1]) ? (GV *)PL_stack_sp[-1] : NULL;
-    OP *const next = PL_op->op_ppaddr(aTHX);
-    IO *const io = gv ? GvIO(gv) : NULL;
-    perlxs_shared *const s = S_guest;
-
-    if (io && IoDIRP(io) && s && !s->shares_files) {
-        if (mg_findext((SV *)io, PERL_MAGIC_ext, &S_guests_dir))
-            S_forget_dir(io);
-        else
-            sv_magicext((SV *)io, NULL, PERL_MAGIC_ext, &S_guests_dir, NULL, 0);
-        Renew(s->dirs, s->ndirs + 1, IO *);
-        s->dirs[s->ndirs++] = io;
+        next = layer->next;
+        if (!copy)
+            S_lend_layer(a, layer);
+        else if (S_is_unix(layer) && layer->flags & PERLIO_F_OPEN)
+            a->counted++;
+        *to = copy ? copy : layer;
+        to = &(*to)->next;
     }
-    return next;
+    *to = NULL;
 }
 
-/* The directory handles that the other process has left: as S_disown_handles. Where the number is
- * somebody else's the little that the C library has allocated stays, since closedir would close
- * that. */
-static void S_disown_dirs(pTHX_ perlxs_shared *s)
+/* Whether a slot of PerlIO's table has a handle: those of earlier guests have none. */
+static int S_is_open(const PerlIOl *slot)
 {
-    while (s->ndirs > 0) {
-        IO *const io = s->dirs[--s->ndirs];
+    const PerlIOl *layer = slot->next;
 
-        if (IoDIRP(io) && fcntl(dirfd(IoDIRP(io)), F_GETFD) == -1)
-            closedir(IoDIRP(io));
-        IoDIRP(io) = NULL;
-        sv_unmagicext((SV *)io, PERL_MAGIC_ext, &S_guests_dir);
-    }
+    while (layer && layer->next)
+        layer = layer->next;
+    return layer && layer->tab != &S_gone && layer->tab != &S_taken;
 }
 
-/* The descriptor of a handle of one of perl's own lowest layers, or -1. Asks no other layer, since
- * those of modules may run perl code. */
-static int S_descriptor(pTHX_ PerlIO *f)
-{
-    if (!*f)
-        return -1;
-    while ((*f)->next)
-        f = &(*f)->next;
-    if ((*f)->tab == &PerlIO_unix ? (*f)->flags & PERLIO_F_OPEN : (*f)->tab == &PerlIO_stdio)
-        return PerlIO_fileno(f);
-    return -1;
-}
+#define FOR_EACH_SLOT(table, i)                                                                    \
+    for (table = PL_perlio; table; table = table->next)                                            \
+        for (i = 1; i < PERLIO_TABLE_SIZE; i++)
 
-/* The interpreter's open handles, in the order of its table; those of `but` left out. */
-static struct open_handle *S_open_handles(pTHX_ const struct open_handle *but, size_t nbut,
-                                          size_t *n)
+/* Sets aside what there is, for a guest that has a table of descriptors of its own. */
+static void S_set_handles_aside(pTHX_ perlxs_shared *s)
 {
-    struct open_handle *list = NULL;
-    size_t room = 0;
-    size_t known = 0;
     PerlIOl *table;
+    size_t n = 0;
     int i;
 
-    *n = 0;
-    for (table = PL_perlio; table; table = table->next)
-        for (i = 1; i < PERLIO_TABLE_SIZE; i++) {
-            PerlIO *const file = (PerlIO *)&table[i];
-            const int fd = S_descriptor(aTHX_ file);
-            const int before = known < nbut && but[known].file == file ? but[known++].fd : -1;
-
-            if (fd == -1 || fd == before)
-                continue;
-            if (*n == room) {
-                room = room ? 2 * room : 8;
-                Renew(list, room, struct open_handle);
-            }
-            list[*n].file = file;
-            list[*n].fd = fd;
-            ++*n;
+    S_init_layers(aTHX);
+    FOR_EACH_SLOT (table, i)
+        n += S_is_open(&table[i]);
+    Newx(s->aside, n, struct aside);
+    s->naside = 0;
+    FOR_EACH_SLOT (table, i)
+        if (S_is_open(&table[i])) {
+            S_lend(aTHX_ &s->aside[s->naside], (PerlIO *)&table[i]);
+            s->naside++;
         }
-    return list;
+    s->nback = 0;
 }
 
-/* The lowest layer of a handle whose descriptor was another process's. */
-static IV S_gone_fileno(pTHX_ PerlIO *f)
+/* PerlIO's count for each descriptor has the guest's layers: it gets the host's. */
+static void S_count_back(pTHX_ struct aside *a)
 {
-    PERL_UNUSED_CONTEXT;
-    PERL_UNUSED_VAR(f);
-    errno = EBADF;
-    return -1;
-}
+    PerlIO *f;
+    int owed = a->counted;
 
-static SSize_t S_gone_read(pTHX_ PerlIO *f, void *p, Size_t n)
-{
-    PERL_UNUSED_VAR(p);
-    PERL_UNUSED_VAR(n);
-    return (SSize_t)S_gone_fileno(aTHX_ f);
-}
+    for (f = a->file; *f; f = PerlIONext(f)) {
+        const struct lent_layer *const lent = S_lent(a, *f);
+        int fd = -1;
 
-static SSize_t S_gone_write(pTHX_ PerlIO *f, const void *p, Size_t n)
-{
-    PERL_UNUSED_VAR(p);
-    PERL_UNUSED_VAR(n);
-    return (SSize_t)S_gone_fileno(aTHX_ f);
-}
-
-static IV S_gone_seek(pTHX_ PerlIO *f, Off_t offset, int whence)
-{
-    PERL_UNUSED_VAR(offset);
-    PERL_UNUSED_VAR(whence);
-    return S_gone_fileno(aTHX_ f);
-}
-
-static Off_t S_gone_tell(pTHX_ PerlIO *f)
-{
-    return (Off_t)S_gone_fileno(aTHX_ f);
-}
-
-static IV S_gone_close(pTHX_ PerlIO *f)
-{
-    PERL_UNUSED_CONTEXT;
-    PERL_UNUSED_VAR(f);
-    return 0;
-}
-
-/* A pipe that the other process has opened: the process at its end is no child of ours to wait for,
- * and perl dies when it closes a pipe that has no descriptor. So it is one no more. */
-static void S_disown_pipe(pTHX_ PerlIO *file, int fd)
-{
-    SV **const pid = av_fetch(PL_fdpid, fd, 0);
-    SV *arena;
-    SV *sv;
-
-    if (!pid)
-        return;
-    SvREFCNT_dec(*pid);
-    *pid = NULL;
-    for (arena = PL_sv_arenaroot; arena; arena = (SV *)SvANY(arena))
-        for (sv = arena + 1; sv < arena + SvREFCNT(arena); sv++)
-            if (SvTYPE(sv) == SVt_PVIO && IoTYPE((IO *)sv) == IoTYPE_PIPE
-                && IoIFP((IO *)sv) == file)
-                IoTYPE((IO *)sv) = IoTYPE_RDWR;
-}
-
-/* Handles that the other process has opened: their descriptors are its own, and here the number may
- * be another thread's file, or become one. So they lose it. */
-static void S_disown_handles(pTHX_ const perlxs_shared *s)
-{
-    static PerlIO_funcs gone;
-    struct open_handle *foreign;
-    size_t n;
-    size_t i;
-
-    MUTEX_LOCK(&PL_perlio_mutex);
-    if (!gone.size) {
-        gone = PerlIO_unix;
-        gone.name = "gone";
-        gone.Fileno = S_gone_fileno;
-        gone.Dup = PerlIOBase_dup;
-        gone.Read = S_gone_read;
-        gone.Write = S_gone_write;
-        gone.Seek = S_gone_seek;
-        gone.Tell = S_gone_tell;
-        gone.Close = S_gone_close;
+        if (lent ? lent->is_counted : S_is_stdio(*f))
+            fd = lent ? a->fd : PerlIO_fileno(f);
+        else if (S_is_unix(*f) && (*f)->flags & PERLIO_F_OPEN)
+            fd = PerlIO_fileno(f);
+        if (fd == a->fd && owed > 0)
+            owed--;
+        else if (fd != -1)
+            PerlIOUnix_refcnt_dec(fd);
     }
-    MUTEX_UNLOCK(&PL_perlio_mutex);
-    foreign = S_open_handles(aTHX_ s->handles, s->nhandles, &n);
-    for (i = 0; i < n; i++) {
-        PerlIOl *layer = *foreign[i].file;
+    while (owed-- > 0)
+        PerlIOUnix_refcnt_inc(a->fd);
+}
 
-        /* the guest may have stopped sharing since (unshare) */
-        if (s->shares_files && fcntl(foreign[i].fd, F_GETFD) != -1)
+/* Frees the layers of a guest's, which may have more than it was lent. What it has not written
+ * stays unwritten. */
+static void S_free_layers(pTHX_ PerlIOl *layers)
+{
+    PerlIOl head;
+    PerlIOl *layer;
+    PerlIO *const f = (PerlIO *)&head;
+
+    Zero(&head, 1, PerlIOl);
+    head.next = layers;
+    for (layer = &head; layer; layer = layer->next)
+        layer->head = &head;
+    while (*f) {
+        layer = *f;
+        if (S_is_stdio(layer)) /* else the C library writes it at exit */
+            __fpurge(S_file_of(layer));
+        if (layer->tab == &S_guests_unix) {
+            head.next = layer->next;
+            Safefree(layer);
             continue;
-        PerlIOUnix_refcnt_dec(foreign[i].fd);
-        S_disown_pipe(aTHX_ foreign[i].file, foreign[i].fd);
-        for (;; layer = layer->next) {
-            layer->flags &= ~(PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_RDBUF
-                              | PERLIO_F_WRBUF);
-            if (layer->tab == &PerlIO_stdio) /* else the C library writes it at exit */
-                __fpurge(PerlIO_findFILE(foreign[i].file));
-            if (!layer->next)
-                break;
         }
-        layer->tab = &gone;
+        PerlIO_pop(aTHX_ f);
+        if (head.next == layer) /* it has said that it is still needed */
+            head.next = layer->next;
     }
-    Safefree(foreign);
+}
+
+/* What is in the buffer of a layer that was lent is the guest's, if there was nothing. */
+static void S_empty_layer(const struct lent_layer *lent)
+{
+    PerlIOl *const layer = lent->layer;
+
+    if (S_is_stdio(layer)) {
+        if (lent->is_clear)
+            clearerr(S_file_of(layer));
+        if (__fpending(S_file_of(layer)) > 0)
+            __fpurge(S_file_of(layer));
+    }
+    else if (layer->tab && layer->tab->Get_ptr == PerlIOBuf_get_ptr && layer->flags & PERLIO_F_WRBUF
+             && !(lent->was.flags & PERLIO_F_WRBUF)) {
+        PerlIOBuf *const b = (PerlIOBuf *)layer;
+
+        b->ptr = b->end = b->buf;
+    }
+}
+
+static void S_take_back(pTHX_ perlxs_shared *s, struct aside *a)
+{
+    PerlIOl *const slot = (PerlIOl *)a->file;
+    PerlIOl *guests = NULL;
+    PerlIOl **last = &guests;
+    PerlIOl *layer;
+
+    S_count_back(aTHX_ a);
+    a->closed = slot->next == &a->taken;
+    for (layer = slot->next; layer; layer = layer->next)
+        if (layer != &a->taken && !S_lent(a, layer)) {
+            if (S_is_unix(layer))
+                layer->flags &= ~PERLIO_F_OPEN; /* should it outlive what follows */
+            *last = layer;
+            last = &layer->next;
+        }
+    *last = NULL;
+    while (a->lent) {
+        struct lent_layer *const lent = a->lent;
+
+        lent->layer->tab = lent->was.tab;
+        lent->layer->next = lent->was.next;
+        S_empty_layer(lent);
+        lent->layer->flags = lent->was.flags;
+        lent->layer->err = lent->was.err;
+        a->lent = lent->next;
+        Safefree(lent);
+    }
+    slot->next = a->layers;
+    slot->flags = a->locks;
+    s->nback++;
+    S_free_layers(aTHX_ guests); /* a module's may throw */
+}
+
+/* A handle that the guest has opened: its descriptor is the guest's, and here the number may be
+ * another thread's file, or become one. So it loses it. */
+static void S_disown(pTHX_ PerlIO *file)
+{
+    const int fd = S_descriptor(aTHX_ file);
+    PerlIOl *layer = *file;
+
+    if (fd == -1)
+        return;
+    PerlIOUnix_refcnt_dec(fd);
+    for (;; layer = layer->next) {
+        layer->flags &= ~(PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_RDBUF | PERLIO_F_WRBUF);
+        if (S_is_stdio(layer))
+            __fpurge(S_file_of(layer));
+        if (!layer->next)
+            break;
+    }
+    layer->tab = &S_gone;
+}
+
+/* Takes up where it was interrupted. */
+static void S_take_handles_back(pTHX_ perlxs_shared *s)
+{
+    PerlIOl *table;
+    size_t n = 0;
+    int i;
+
+    FOR_EACH_SLOT (table, i) {
+        PerlIO *const file = (PerlIO *)&table[i];
+
+        if (n == s->naside || s->aside[n].file != file)
+            S_disown(aTHX_ file);
+        else if (n++ == s->nback)
+            S_take_back(aTHX_ s, &s->aside[n - 1]);
+    }
 }

@@ -25,8 +25,9 @@ static int S_output_is_idle(pTHX)
     for (table = PL_perlio; table; table = (const PerlIOl *)table->next)
         for (i = 1; i < PERLIO_TABLE_SIZE; i++)
             for (layer = table[i].next; layer; layer = layer->next)
-                if ((layer->tab != &PerlIO_unix && layer->tab != &PerlIO_perlio
-                     && layer->tab != &PerlIO_crlf)
+                if (!layer->tab
+                    || (layer->tab->Read != PerlIO_unix.Read && layer->tab != &PerlIO_perlio
+                        && layer->tab != &PerlIO_crlf)
                     || (layer->flags & (PERLIO_F_WRBUF | PERLIO_F_RDBUF)))
                     return 0;
     return 1;

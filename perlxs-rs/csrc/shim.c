@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "guard.c"
 #include "xsub.c"
@@ -31,6 +32,8 @@
 #include "process.c"
 #include "guest.h"
 #include "guest_signals.c"
+#include "guest_layers.c"
 #include "guest_handles.c"
+#include "guest_io.c"
 #include "copy.c"
 #include "guest.c"

@@ -306,10 +306,12 @@ int perlxs_main_end(perlxs_interp *interp);
  * without one the signals stay as they are. `shares_files`: it has this process's table of
  * descriptors, not one of its own. Below `stack_limit` the C stack is at its end. */
 typedef struct perlxs_shared perlxs_shared;
-perlxs_shared *perlxs_shared_begin(perlxs_interp *interp);
+perlxs_shared *perlxs_shared_begin(perlxs_interp *interp, int shares_files);
 int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
-                      const perlxs_start *start, int shares_files, const void *stack_limit);
+                      const perlxs_start *start, const void *stack_limit);
 int perlxs_shared_end(perlxs_interp *interp, perlxs_shared *s);
+/* This process is such a one, and has a table of descriptors of its own from now on. */
+void perlxs_shared_unshare_files(perlxs_interp *interp);
 /* Whether this process shares somebody's memory itself. */
 int perlxs_shared_is_nested(perlxs_shared *s);
 /* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */

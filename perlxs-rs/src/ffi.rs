@@ -470,16 +470,16 @@ unsafe extern "C" {
 // ---- guest ----
 
 unsafe extern "C" {
-    pub fn perlxs_shared_begin(interp: *mut Interp) -> *mut Shared;
+    pub fn perlxs_shared_begin(interp: *mut Interp, shares_files: c_int) -> *mut Shared;
     pub fn perlxs_shared_run(
         interp: *mut Interp,
         shared: *mut Shared,
         code: *mut Sv,
         start: *const Start,
-        shares_files: c_int,
         stack_limit: *const c_void,
     ) -> c_int;
     pub fn perlxs_shared_end(interp: *mut Interp, shared: *mut Shared) -> c_int;
+    pub fn perlxs_shared_unshare_files(interp: *mut Interp);
     pub fn perlxs_shared_is_nested(shared: *mut Shared) -> c_int;
     pub fn perlxs_shared_tid(shared: *mut Shared) -> *mut i32;
 }

@@ -23,7 +23,7 @@ use crate::{Call, Code, Perl, Result, Start, ffi};
 ///     // SAFETY: `host` has made it, and sleeps.
 ///     unsafe {
 ///         let guest = &*guest.cast::<Guest<'_>>();
-///         guest.shared.run(guest.code, Start::default(), false, false, guest.limit)
+///         guest.shared.run(guest.code, Start::default(), false, guest.limit)
 ///     }
 /// }
 ///
@@ -33,7 +33,7 @@ use crate::{Call, Code, Perl, Result, Start, ffi};
 ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("host needs code"))?;
 ///     let mut stack = vec![0u64; 1 << 17];
 ///     let top = stack.as_mut_ptr_range().end;
-///     let pid = call.share(|shared| {
+///     let pid = call.share(false, |shared| {
 ///         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
 ///         // in a process that is itself a guest, the kernel must clear `tid`
 ///         let (tid, more) = match shared.is_nested() {
@@ -98,9 +98,7 @@ impl Shared<'_, '_> {
     /// that the call found; a signal whose default is to end the process does so at the next
     /// place where perl is consistent. With `keep_signals`, for a process that shares its
     /// handlers with another, handlers and mask stay as they are, and all must be blocked.
-    /// `shares_files` says that it has the other's table of descriptors, too (CLONE_FILES): else
-    /// the handles that it opens are worth nothing once it has ended. Recursion that gets below
-    /// `stack_limit` ends the process by SIGSEGV.
+    /// Recursion that gets below `stack_limit` ends the process by SIGSEGV.
     ///
     /// # Safety
     /// Once for each [`Call::share`], by the process that is started there, on a C stack of its
@@ -112,7 +110,6 @@ impl Shared<'_, '_> {
         code: &Code,
         start: Start<'_>,
         keep_signals: bool,
-        shares_files: bool,
         stack_limit: *const c_void,
     ) -> c_int {
         let mask = match keep_signals {
@@ -126,10 +123,21 @@ impl Shared<'_, '_> {
                 self.raw,
                 code.cv().raw(),
                 &start.raw(mask),
-                shares_files.into(),
                 stack_limit,
             )
         }
+    }
+}
+
+impl Perl {
+    /// Says that this process has a table of descriptors of its own from now on (unshare(2),
+    /// CLONE_FILES). In a process that was started by [`Call::share`] with `shares_files` what it
+    /// does to handles stays its own, then; in any other this does nothing.
+    ///
+    /// Example: [`Shared`], but for the flag.
+    pub fn has_own_files(self) {
+        // SAFETY: the interpreter is this process's.
+        unsafe { ffi::perlxs_shared_unshare_files(self.raw()) }
     }
 }
 
@@ -138,13 +146,22 @@ impl Call<'_> {
     /// that calls [`Shared::run`], and returns when that has ended or has called exec.
     ///
     /// Afterwards the interpreter stands where it stood, wherever the other process stopped:
-    /// its frames are unwound, `local` values restored, temporaries freed. What it has changed
-    /// otherwise stays changed.
+    /// its frames are unwound, `local` values restored, temporaries freed, and handles are as they
+    /// were: open or closed, with what nobody has read. What it has changed otherwise stays
+    /// changed. `shares_files` says that it has this one's table of descriptors, too (CLONE_FILES):
+    /// then what it does to handles stays done.
+    ///
+    /// A process that cannot be repaired, since the other one has stopped in a coroutine (Coro),
+    /// ends by SIGABRT with a message.
     ///
     /// Returns `Err` if a destructor that the unwinding runs exits.
     ///
     /// Example: [`Shared`].
-    pub fn share<R>(&self, start: impl FnOnce(&Shared<'_, '_>) -> R) -> Result<R> {
+    pub fn share<R>(
+        &self,
+        shares_files: bool,
+        start: impl FnOnce(&Shared<'_, '_>) -> R,
+    ) -> Result<R> {
         struct End(Perl, *mut ffi::Shared);
         impl End {
             fn end(self) -> Result<()> {
@@ -164,7 +181,7 @@ impl Call<'_> {
         }
         let perl = self.perl();
         // SAFETY: ended below, on this thread.
-        let raw = unsafe { ffi::perlxs_shared_begin(perl.raw()) };
+        let raw = unsafe { ffi::perlxs_shared_begin(perl.raw(), shares_files.into()) };
         let end = End(perl, raw);
         let result = start(&Shared { call: self, raw });
         end.end()?;

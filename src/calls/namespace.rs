@@ -7,6 +7,7 @@ use perlxs::{Call, Result, Scalar, Value, Xsub};
 
 use super::{answer, untainted};
 use crate::error::Error;
+use crate::flags::CloneFlags;
 use crate::read::{bits, c_string, descriptor, optional};
 use crate::sys;
 
@@ -29,12 +30,21 @@ static UNSHARE: Xsub = Xsub::new(c"Linux::Clone::unshare", c"flags", 1, Some(1),
 fn unshare(call: &Call<'_>) -> Result<Value> {
     match call.plain_int() {
         // as perl's `|` makes them, negative with the highest bit; errno is as the kernel left it
-        Some(flags) => Ok(match sys::unshare(flags as u64) {
+        Some(flags) => Ok(match leave(call, flags as u64) {
             Ok(()) => Value::Int(0),
             Err(_) => Value::Int(-1),
         }),
         None => unshare_by(call),
     }
+}
+
+/// unshare(2). perl's handles go with the table of descriptors.
+fn leave(call: &Call<'_>, flags: u64) -> std::result::Result<(), Error> {
+    sys::unshare(flags)?;
+    if CloneFlags::from_bits_retain(flags).contains(CloneFlags::FILES) {
+        call.perl().has_own_files();
+    }
+    Ok(())
 }
 
 /// With flags that are something else than a plain integer: all 64 bits go to the kernel, negative
@@ -46,7 +56,7 @@ fn unshare_by(call: &Call<'_>) -> Result<Value> {
         let flags = untainted(call, c"Linux::Clone::unshare", |call| {
             bits("unshare", "$flags", &call.arg(0))
         })?;
-        sys::unshare(flags)?;
+        leave(call, flags)?;
         Ok(0)
     })
 }

@@ -41,7 +41,8 @@ pub(super) fn start(
     request: &CloneRequest,
     errno: c_int,
 ) -> Result<Started, Error> {
-    let started = call.share(|shared| {
+    let shares_files = request.flags.contains(CloneFlags::FILES);
+    let started = call.share(shares_files, |shared| {
         if shared.is_nested() && matches!(request.ctid, Some(ChildTid::Address(_))) {
             return Err(Error::usage(
                 "Linux::Clone: a thread id at an address is not for a child of a child that shares \
@@ -96,7 +97,7 @@ extern "C" fn born_guest(guest: *mut c_void) -> c_int {
         unsafe {
             guest
                 .shared
-                .run(code, start, keep_signals, shares_files, guest.stack_limit)
+                .run(code, start, keep_signals, guest.stack_limit)
         }
     }))
     .unwrap_or(FAILED);

@@ -404,13 +404,10 @@ extern "C" fn guest_main() {
     // SAFETY: `guest` has set it, and its frame waits.
     unsafe {
         let guest = GUEST.load(Ordering::SeqCst);
-        (*guest).status = (*guest).shared.run(
-            (*guest).code,
-            Start::default(),
-            true,
-            true,
-            (*guest).limit.cast(),
-        );
+        (*guest).status =
+            (*guest)
+                .shared
+                .run((*guest).code, Start::default(), true, (*guest).limit.cast());
     }
 }
 
@@ -420,7 +417,7 @@ fn guest(call: &Call<'_>) -> Result<Value> {
     let code = code(call, 0)?;
     // so large that two of them are far apart: valgrind takes a small step for a growing stack
     let mut stack = vec![0u8; 16 << 20];
-    let status = call.share(|shared| {
+    let status = call.share(true, |shared| {
         let mut guest = Guest {
             shared,
             code: &code,
@@ -450,7 +447,7 @@ fn guest(call: &Call<'_>) -> Result<Value> {
 /// `shares($n)`: lends the interpreter, and takes it back, `$n` times.
 fn shares(call: &Call<'_>) -> Result<Value> {
     for _ in 0..call.arg(0).number()?.integer().unwrap_or(0) {
-        call.share(|_| ())?;
+        call.share(false, |_| ())?;
     }
     Ok(().into())
 }

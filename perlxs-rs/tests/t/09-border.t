@@ -280,7 +280,7 @@ my %others = (
     (map { $_ => 'croaks, or warns with -t; see 09-taint.t' } qw(perlxs_taint_proper perlxs_taint_env)),
     perlxs_main_run      => 'see in_child below',
     perlxs_main_end      => 'see in_child below',
-    (map { $_ => 'see guest below, and 03-share.t' } qw(perlxs_shared_begin perlxs_shared_run perlxs_shared_end)),
+    (map { $_ => 'see guest below, and 03-share.t' } qw(perlxs_shared_begin perlxs_shared_run perlxs_shared_end perlxs_shared_unshare_files)),
 );
 
 {
