@@ -310,6 +310,34 @@ PERL
     is $output, "UTC 0 0\n" x 3, 'the time zone';
 }
 
+# ---- what belongs to the memory ----
+
+SKIP: {
+    my $prctl = nr('prctl') // skip 'a system call number that is not known here', 1;
+    my @ways = ([ 'says so', sub { syscall $prctl, 4, 0, 0, 0, 0 } ]);
+    push @ways, [ 'changes its ids', sub { POSIX::setgid(65534); POSIX::setuid(65534); syscall($prctl, 3, 0, 0, 0, 0) == 1 and POSIX::_exit(9) } ] if $> == 0;
+    for my $way (@ways) {
+        my ($how, $code) = @$way;
+        my @got = map { my $end = $ends{$_}; my $got = shared(sub { $code->(); $end->[0]->() }); $got eq $end->[1] ? syscall $prctl, 3, 0, 0, 0, 0 : $got } sort keys %ends;
+        is "@got", '1 1 1 1 1', "a child that $how leaves its parent the owner of its /proc/self";
+    }
+    my ($output) = perl_output(<<'PERL', $prctl);
+        use Linux::Clone; use POSIX ();
+        waitpid Linux::Clone::clone(sub { syscall $ARGV[0], 4, 0, 0, 0, 0; POSIX::_exit(0) }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+        my $child = Linux::Clone::spawn(code => sub { 7 }, uid_map => 'root') or die "$Linux::Clone::error\n";
+        $child->wait;
+        print $? >> 8, "\n";
+PERL
+    like $output, qr/^(?:7\n|(?!.*EACCES|.*Permission).*)$/, 'which can map ids';
+    ($output) = perl_output(<<'PERL', $prctl);
+        use Linux::Clone; use POSIX ();
+        syscall $ARGV[0], 4, 0, 0, 0, 0;
+        waitpid Linux::Clone::clone(sub { POSIX::_exit(0) }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+        print syscall($ARGV[0], 3, 0, 0, 0, 0) + 0, "\n";
+PERL
+    is $output, "0\n", 'who has closed its own before keeps it so';
+}
+
 # ---- while the parent leaves the child's frames ----
 
 {

@@ -57,8 +57,11 @@ pub(super) unsafe fn clone_telling(
     let tls = tls.map_or(std::ptr::null_mut(), Tls::as_argument);
     // Where the kernel stores the descriptor; clone(2) has one place for that and for the id.
     let mut pidfd: c_int = -1;
+    // Of the memory, so the parent's, too. A child that changes its ids takes it away, and the
+    // parent would not own its /proc/self any more.
+    let dumpable = flags.contains(CloneFlags::VM) && sys::is_dumpable();
     // a child in shared memory may write over the note
-    let pid = sys::keeping_thread_id(|| match system_call {
+    let started = sys::keeping_thread_id(|| match system_call {
         SystemCall::Clone => {
             let stored = match flags.contains(CloneFlags::PIDFD) {
                 true => &raw mut pidfd,
@@ -102,7 +105,11 @@ pub(super) unsafe fn clone_telling(
             // SAFETY: as the caller says.
             unsafe { sys::clone3(&mut args, entry, arg) }
         }
-    })?;
+    });
+    if dumpable && !sys::is_dumpable() {
+        sys::set_dumpable();
+    }
+    let pid = started?;
     // a kernel that does not know the flag stores nothing
     let pidfd = (flags.contains(CloneFlags::PIDFD) && pidfd >= 0).then(|| {
         // SAFETY: with this flag the kernel has stored a new descriptor, and nobody else has it.
