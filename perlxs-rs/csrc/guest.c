@@ -176,6 +176,55 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     return status;
 }
 
+/* How far the unwinding is from its end. */
+struct distance {
+    size_t handles;
+    SSize_t infos;
+    I32 contexts;
+    I32 saves;
+    SSize_t tmps;
+};
+
+/* The parent's stacks cannot be had again: it is no perl any more. */
+static void S_give_up(void)
+{
+    static const char text[]
+        = "perlxs: a child that shared this process's memory has ended where its parent cannot go "
+          "on (in another coroutine?)\n";
+
+    if (write(2, text, sizeof(text) - 1) < 0)
+        abort();
+    abort();
+}
+
+static struct distance S_distance(pTHX_ const perlxs_shared *s)
+{
+    struct distance d = { 0, 0, 0, 0, 0 };
+    const PERL_SI *si;
+
+    for (si = PL_curstackinfo; si != s->si; si = si->si_prev) {
+        if (!si)
+            S_give_up();
+        d.infos++;
+    }
+    d.handles = s->naside - s->nback + s->nios;
+    d.contexts = cxstack_ix;
+    d.saves = PL_savestack_ix;
+    d.tmps = PL_tmps_ix;
+    return d;
+}
+
+static int S_is_nearer(struct distance a, struct distance b)
+{
+    if (a.handles != b.handles)
+        return a.handles < b.handles;
+    if (a.infos != b.infos)
+        return a.infos < b.infos;
+    if (a.contexts != b.contexts)
+        return a.contexts < b.contexts;
+    return a.saves != b.saves ? a.saves < b.saves : a.tmps < b.tmps;
+}
+
 /* What is left of the other process's stacks; in one that has been killed, anything. */
 static void S_shared_unwind(pTHX_ perlxs_shared *s)
 {
@@ -208,6 +257,8 @@ static void S_abandon(perlxs_shared *s)
 static int S_shared_end(pTHX_ perlxs_shared *s)
 {
     volatile int exited = 0;
+    volatile int stuck = 0;
+    volatile struct distance left = S_distance(aTHX_ s);
     struct sigaction *volatile actions = s->actions;
     const int differ = S_signals_differ(aTHX_ s);
     int ret;
@@ -239,10 +290,21 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     JMPENV_PUSH(ret);
     /* What throws meanwhile (a destructor that exits, a tied variable that dies when its value is
      * put back) comes here, as from a main program: the exception has been printed. Only exit
-     * says that it is one. The rest goes on. */
-    if (ret != 0 && PL_exit_flags & PERL_EXIT_EXPECTED)
-        exited = 1;
-    else if (ret == 0 && differ)
+     * says that it is one. The rest goes on, if it gets on: who throws twice from the same place
+     * would do so for ever. */
+    if (ret != 0) {
+        const struct distance now = S_distance(aTHX_ s);
+
+        if (PL_exit_flags & PERL_EXIT_EXPECTED)
+            exited = 1;
+        if (S_is_nearer(now, left)) {
+            left = now;
+            stuck = 0;
+        }
+        else if (stuck++)
+            S_give_up();
+    }
+    else if (differ)
         S_restore_handlers(aTHX_ s); /* for signals that perl does not defer */
     S_join_handles(aTHX_ s);
     S_shared_unwind(aTHX_ s);
