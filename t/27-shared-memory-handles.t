@@ -310,6 +310,70 @@ PERL
     is $output, "UTC 0 0\n" x 3, 'the time zone';
 }
 
+# ---- what the C library keeps ----
+
+{
+    my %databases = (passwd => 'getpwent', group => 'getgrent', services => 'getservent', protocols => 'getprotoent');
+    for my $name (sort keys %databases) {
+        next if !-s "/etc/$name";
+        my ($output) = perl_output(<<'PERL', $databases{$name}, my $file = scratch());
+            use Linux::Clone; use POSIX ();
+            my ($function, $file) = @ARGV;
+            my $next = eval "sub { join ' ', ($function)[0, 2] }";
+            my $end = eval 'sub { ' . ($function =~ s/get/end/r) . ' }';
+            my %ends = (return => sub { 0 }, exec => sub { exec '/bin/true' }, _exit => sub { POSIX::_exit(0) }, kill => sub { kill KILL => $$; sleep 9 });
+            my @all = ($next->(), $next->(), $next->());
+            $end->();
+            for my $how (sort keys %ends) {
+                my $child = sub { my ($x, $y) = ($next->(), $next->()); return $ends{$how}->() };
+                my @fds = glob '/proc/self/fd/*';
+                waitpid Linux::Clone::clone($child, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+                my @after = glob '/proc/self/fd/*';
+                print "$how: @after, not @fds\n" if @after != @fds;
+                open my $fh, '+>', $file or die; syswrite $fh, "evil:x:0:0::/:/bin/sh\n" x 1000; sysseek $fh, 0, 0;
+                my @got = ($next->(), $next->(), $next->());
+                print "$how: @got, not @all\n" if "@got" ne "@all";
+                print "$how: read\n" if sysseek($fh, 0, 1) != 0;
+                # one that the parent goes through
+                waitpid Linux::Clone::clone($child, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+                print "$how: again\n" if join(' ', $next->(), $next->()) =~ /\Q$all[0]\E|evil/;
+                $end->();
+            }
+            print "done\n";
+PERL
+        is $output, "done\n", "$name, which a child goes through";
+    }
+}
+SKIP: {
+    my $flags = namespace_flags(Linux::Clone::NEWNS);
+    needs($flags, 4);
+    my $mount = nr('mount') // skip 'a system call number that is not known here', 4;
+    require Sys::Syslog;
+    for my $end (qw(return exec _exit kill)) {
+        my ($output) = perl_output(<<'PERL', $mount, $flags, $end, my $file = scratch());
+            use Linux::Clone; use POSIX (); use Socket; use Sys::Syslog qw(:standard :macros setlogsock);
+            my ($mount, $flags, $end, $file) = @ARGV;
+            my %ends = (return => sub { 0 }, exec => sub { exec '/bin/true' }, _exit => sub { POSIX::_exit(0) }, kill => sub { kill KILL => $$; sleep 9 });
+            my $dir = $file =~ s{/[^/]*$}{}r;
+            if (Linux::Clone::unshare($flags + 0) || syscall($mount, my $what = 'none', my $where = '/dev', my $type = 'tmpfs', 0, 0)) { print "skip $!"; exit }
+            my $log;
+            # a number above all that come
+            { socket my $s, AF_UNIX, SOCK_DGRAM, 0 or die; bind $s, pack_sockaddr_un('/dev/log') or die $!; open $log, '<&=', POSIX::dup2(fileno $s, 50) }
+            setlogsock('native'); openlog('app', 'pid', 'user');
+            waitpid Linux::Clone::clone(sub { syslog('info', 'of the child'); $ends{$end}->() }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+            open my $data, '>', $file or die;
+            syswrite $data, "data 1\n";
+            syslog('info', 'of the parent');
+            syswrite $data, "data 2\n";
+            fcntl $log, 4, 2048;
+            while (defined recv $log, my $line, 1000, 0) { print +($line =~ /(app\[\d+\]: .*)/)[0] // $line, "\n" }
+PERL
+        skip "this kernel, or a filter: $1", 4 if $output =~ /^skip (.*)/;
+        like $output, qr/^app\[\d+\]: of the child\napp\[\d+\]: of the parent\n\z/, "syslog in the child, $end";
+        is slurp("$file"), "data 1\ndata 2\n", 'and no line of it in a file';
+    }
+}
+
 # ---- what belongs to the memory ----
 
 SKIP: {

@@ -41,6 +41,9 @@ static int S_guest_runops(pTHX)
         case OP_EXEC:
             PL_op = op = S_guest_exec(aTHX_ s);
             break;
+        CASE_OF_DATABASES:
+            PL_op = op = S_guest_database(aTHX_ s);
+            break;
         CASE_OF_HANDLES:
             PL_op = op = S_guest_io(aTHX_ s);
             break;
@@ -118,6 +121,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp, int shares_files)
     s->ios = NULL;
     s->naside = s->nback = s->nios = s->room = 0;
     s->fdpid = NULL;
+    S_forget_library(s);
     ALLOCATING(S_keep_io_state(aTHX_ s); if (!shares_files) S_part_handles(aTHX_ s));
     s->tzname[0] = tzname[0];
     s->tzname[1] = tzname[1];
@@ -306,6 +310,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     }
     else if (differ)
         S_restore_handlers(aTHX_ s); /* for signals that perl does not defer */
+    S_settle_library(s);
     S_join_handles(aTHX_ s);
     S_shared_unwind(aTHX_ s);
     JMPENV_POP;

@@ -58,6 +58,13 @@ struct perlxs_shared {
     Stat_t statcache;
     I32 laststatval;
     I32 laststype;
+    /* what the C library keeps: guest_library.c */
+    int databases[6];
+    int in_library;
+    int log;
+    int log_type;
+    struct sockaddr_storage log_peer;
+    socklen_t log_len;
     const char *tzname[2];
     long timezone;
     /* of the other process, the guest */

@@ -189,6 +189,8 @@ static OP *S_guest_io(pTHX_ perlxs_shared *s)
             callee = (SV *)GvCV((GV *)callee);
         if (!callee || SvTYPE(callee) != SVt_PVCV || !CvISXSUB((CV *)callee))
             break;
+        if (S_logs(aTHX_ (CV *)callee))
+            return S_guest_log(aTHX_ s);
         return S_noting(aTHX_ s, PL_stack_base + TOPMARK + 1, 1);
     default:
         return S_noting(aTHX_ s, top, 1);

@@ -7,11 +7,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/futex.h>
+#include <netdb.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "guard.c"
@@ -32,6 +37,7 @@
 #include "process.c"
 #include "guest.h"
 #include "guest_signals.c"
+#include "guest_library.c"
 #include "guest_layers.c"
 #include "guest_handles.c"
 #include "guest_io.c"
