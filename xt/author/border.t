@@ -32,7 +32,7 @@ my %allocates = map { $_ => 1 } (
     qw(Perl_newSVsv_flags Perl_newSVsv Perl_av_push Perl_hv_common Perl_sv_utf8_upgrade_flags_grow Perl_sv_utf8_downgrade Perl_sv_utf8_downgrade_flags),
 );
 # Of the C library and the compiler.
-my $libc = qr/^(?:abort|close|closedir|dirfd|dup3|f?open(?:64)?|fcntl(?:64)?|kill|mem\w+|prctl|sig\w+|__libc_current_sig\w+|__sigsetjmp|_setjmp|str\w+|syscall|tzset|write|_exit|__errno_location
+my $libc = qr/^(?:abort|feof|ferror|close|closedir|dirfd|dup3|f?open(?:64)?|fcntl(?:64)?|kill|mem\w+|prctl|sig\w+|__libc_current_sig\w+|__sigsetjmp|_setjmp|str\w+|syscall|tzset|write|_exit|__errno_location
     |pthread_\w+|__assert_fail|__stack_chk_fail|__tls_get_addr|_GLOBAL_OFFSET_TABLE_|__(?:sync|atomic)_\w+)$/x;
 
 # What else may be called, from which of our functions, and why nothing is thrown there.
@@ -51,6 +51,7 @@ my %because = (
     perlxs_fork_unlock  => { Perl_croak_nocontext => 'the same' },
     perlxs_shared_begin => { Perl_croak_nocontext => 'a lock that is broken' },
     S_shared_end     => { Perl_croak_nocontext => 'the same' },
+    S_file_of        => { PerlIO_findFILE => 'a layer of :stdio, which has one' },
     S_weak           => { Perl_sv_rvweaken => 'a reference that is new, and not weak yet' },
     S_part_handles   => { Perl_av_store => 'an array of ours' },
     S_note_io        => { Perl_sv_magicext => 'needs memory only' },
