@@ -12,7 +12,8 @@ use File::Temp ();
 use POSIX qw(:errno_h);
 use SpawnTest;
 
-my $dir = File::Temp->newdir;
+# the name of an interpreter has no spaces
+my $dir = File::Temp->newdir(DIR => '/tmp');
 chmod 0755, $dir or die $!;
 my ($uid, $gid) = ($>, $) + 0);
 my @root = (uid_map => 'root', gid_map => 'root');

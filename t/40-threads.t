@@ -191,6 +191,57 @@ MAIN
     }
 }
 
+# The end of a process between sends a SIGCHLD. Another thread, whose interpreter has no handler, would
+# end the program by it; so the one that clones takes it, as it would take that of its own child.
+for my $flags ('Linux::Clone::NEWUTS', 'Linux::Clone::NEWUTS | Linux::Clone::NEWIPC') {
+    my ($output, $status) = perl_output(<<"PERL");
+        use strict; use warnings; use threads; use Linux::Clone; use POSIX ();
+        my \$flags = $flags | (\$> ? Linux::Clone::NEWUSER : 0) | 17;
+        threads->create(sub { sleep 60 })->detach;
+        select undef, undef, undef, 0.1;
+        my \$came = 0;
+        \$SIG{CHLD} = sub { \$came++ };
+        my \@pids = map { Linux::Clone::clone(sub { select undef, undef, undef, 2; 7 }, 0, \$flags) } 1 .. 20;
+        my \@statuses = map { waitpid(\$_, 0) == \$_ ? \$? >> 8 : -1 } \@pids;
+        print join(' ', map { my \$n = \$_; scalar grep { \$_ == \$n } \@statuses } 7), \$came > 0 ? ' came' : ' none';
+        STDOUT->flush; POSIX::_exit(0);
+PERL
+    is "$output $status", '20 came 0', "SIGCHLD comes to the thread that clones with $flags";
+}
+
+# A handler that is not deferred and dies: there is no child.
+{
+    my ($output) = perl_output(<<'PERL');
+        use strict; use warnings; use threads; use Linux::Clone; use POSIX ();
+        my $flags = Linux::Clone::NEWUTS | ($> ? Linux::Clone::NEWUSER : 0) | 17;
+        threads->create(sub { sleep 60 })->detach;
+        POSIX::sigaction(17, POSIX::SigAction->new(sub { die "handler\n" }, POSIX::SigSet->new, 0));
+        pipe my $read, my $write or die;
+        my $pid = eval { Linux::Clone::clone(sub { syswrite $write, 'ran'; 7 }, 0, $flags) };
+        my $why = $@;
+        POSIX::sigaction(17, POSIX::SigAction->new('DEFAULT'));
+        close $write;
+        sysread $read, my $ran, 9;
+        print defined $pid ? 'a pid' : $why =~ s/\n//r, ", ", $ran || 'nothing ran', ", ", wait;
+        STDOUT->flush; POSIX::_exit(0);
+PERL
+    is $output, 'handler, nothing ran, -1', 'a handler that dies meanwhile: there is no child';
+}
+
+# Of a child by clone(2) the kernel knows where the C library has its robust mutexes, as of fork's.
+SKIP: {
+    my $number = nr('get_robust_list') // skip 'the number of get_robust_list is not known here', 1;
+    my ($output) = perl_output(<<"PERL");
+        use strict; use warnings; use Linux::Clone;
+        my \$known = sub { my (\$head, \$len) = ("\\0" x 8) x 2; syscall($number, 0, \$head, \$len) == 0 ? unpack('J', \$head) : 'refused' };
+        my \$own = \$known->();
+        my \$pid = Linux::Clone::clone(sub { \$known->() eq \$own ? 5 : 6 }, 0, 17);
+        waitpid \$pid, 0;
+        print \$? >> 8;
+PERL
+    is $output, 5, "the C library's list of robust mutexes is known of a child";
+}
+
 # A clone takes no longer than a fork, whatever the threads do: it was three hundred times as long for
 # a child that waits for one of malloc's locks, and for its successors.
 {

@@ -1217,14 +1217,24 @@ the system call can say, the copy is a process between: it starts the child
 with PARENT added, so that this is the caller's own, and ends before clone
 returns. The caller may get a SIGCHLD for it, C<wait> in another thread and
 handlers that reap all children may find it, and limits count it for that
-moment. What becomes of its status does not matter to clone. With PIDFD the
-child waits until the descriptor is open, or ends if the caller dies.
+moment. What becomes of its status does not matter to clone. The child waits
+until that process has ended, and with PIDFD until the descriptor is open, or
+ends if the caller dies. If a signal handler dies meanwhile, which only one
+can that is not deferred (L<perlipc>), there is no child.
+
+That SIGCHLD comes to the thread that called clone. One that comes while a
+thread of perl's blocks signals, as each does while it starts a child, may go
+to another thread; and perl ends the program, as with C<fork>, if that thread
+has no handler and the process has one. So set C<$SIG{CHLD}> in each thread,
+or in none.
+
 A process with one thread, which most are, does none of this, and nor does a
 child that shares memory.
 
 Some children fork(3) cannot make: with FILES, FS, IO, SYSVSEM, PARENT,
-PTRACE, SETTLS or VFORK|PIDFD, with another exit signal than SIGCHLD, and with
-new namespaces after C<unshare> with NEWPID, whose next child is process 1.
+PTRACE, SETTLS, VFORK|PIDFD or C<set_tid>, with another exit signal than
+SIGCHLD, and with new namespaces after C<unshare> with NEWPID, whose next
+child is process 1.
 These are started by clone(2), which holds perl's locks only. Such a child
 takes and gives back each of the C library's locks before the coderef runs;
 one that gets stuck ends after some milliseconds, with a SIGCHLD, and clone

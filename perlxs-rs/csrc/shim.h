@@ -254,9 +254,9 @@ int perlxs_taint_env(perlxs_interp *interp, SV **error);
 /* ---- syscall ---- */
 
 /* syscall(2) with the caller's signal mask. Handlers run meanwhile; after EINTR it is made
- * again. `*err` is errno after it. */
-int perlxs_syscall(perlxs_interp *interp, const long *number_and_args, long *out, int *err,
-                   SV **error);
+ * again. `*err` is errno after it. `first`, if not NULL, is made once before it, with that mask. */
+int perlxs_syscall(perlxs_interp *interp, const long *first, const long *number_and_args,
+                   long *out, int *err, SV **error);
 /* The number of a signal by its name without SIG, or -1 (perlapi: whichsig_pvn). */
 int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len);
 

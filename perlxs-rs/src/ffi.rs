@@ -427,6 +427,7 @@ unsafe extern "C" {
 unsafe extern "C" {
     pub fn perlxs_syscall(
         interp: *mut Interp,
+        first: *const c_long,
         number_and_args: *const c_long,
         out: *mut c_long,
         err: *mut c_int,

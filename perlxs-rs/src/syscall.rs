@@ -53,13 +53,65 @@ impl Call<'_> {
         number: c_long,
         args: [c_long; 6],
     ) -> Result<core::result::Result<c_long, c_int>> {
+        // SAFETY: as the caller says.
+        unsafe { self.sleep_in(None, number, args) }
+    }
+
+    /// As [`syscall`](Call::syscall), after another call, `first`, by its number and arguments,
+    /// which is made once, with the caller's signal mask too: what `first` brings about cannot send
+    /// its signal while that is still blocked here, and so to another thread. What `first` returns
+    /// is not told.
+    ///
+    /// # Safety
+    /// As for [`syscall`](Call::syscall), of both.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `signalled($signal)`: sends the signal to this process, and waits for a second.
+    /// fn signalled(call: &Call<'_>) -> Result<Value> {
+    ///     let signal = call.arg(0).number()?.integer().unwrap_or(0) as libc::c_long;
+    ///     let time = libc::timespec { tv_sec: 1, tv_nsec: 0 };
+    ///     let address = (&raw const time).addr() as libc::c_long;
+    ///     let kill = [libc::SYS_kill, std::process::id().into(), signal, 0, 0, 0, 0];
+    ///     // SAFETY: a timespec, which the kernel only reads; the other touches no memory.
+    ///     let slept =
+    ///         unsafe { call.syscall_after(kill, libc::SYS_nanosleep, [address, 0, 0, 0, 0, 0])? };
+    ///     Ok(slept.is_ok().into())
+    /// }
+    /// ```
+    /// ```perl
+    /// signalled(0);                   # 1
+    /// $SIG{USR1} = sub { die "here\n" };
+    /// signalled(10);                  # dies: here
+    /// ```
+    pub unsafe fn syscall_after(
+        &self,
+        first: [c_long; 7],
+        number: c_long,
+        args: [c_long; 6],
+    ) -> Result<core::result::Result<c_long, c_int>> {
+        // SAFETY: as the caller says.
+        unsafe { self.sleep_in(Some(first), number, args) }
+    }
+
+    /// # Safety
+    /// As for [`syscall`](Call::syscall).
+    unsafe fn sleep_in(
+        &self,
+        first: Option<[c_long; 7]>,
+        number: c_long,
+        args: [c_long; 6],
+    ) -> Result<core::result::Result<c_long, c_int>> {
         let [a, b, c, d, e, f] = args;
         let call = [number, a, b, c, d, e, f];
+        let first = first
+            .as_ref()
+            .map_or(std::ptr::null(), |first| first.as_ptr());
         let (mut out, mut errno) = (-1, 0);
         contained(self.perl(), |error| {
             let perl = self.perl().raw();
             // SAFETY: seven numbers, and places that outlive the call; the rest is the caller's.
-            unsafe { ffi::perlxs_syscall(perl, call.as_ptr(), &mut out, &mut errno, error) }
+            unsafe { ffi::perlxs_syscall(perl, first, call.as_ptr(), &mut out, &mut errno, error) }
         })?;
         Ok(match out {
             -1 => Err(errno),

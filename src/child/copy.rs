@@ -29,6 +29,8 @@ pub(super) struct Birth<'a, 'c> {
     pub(super) parent_id: pid_t,
     /// Where to write the thread id that the C library keeps, if nobody else does.
     pub(super) tid: Option<NonNull<pid_t>>,
+    /// Where the kernel is to look for its robust mutexes, if the C library does not say so.
+    pub(super) robust_list: Option<[usize; 2]>,
     /// What comes first, by whoever starts it. False: nobody wants this child any more.
     pub(super) first: Option<&'a dyn Fn() -> bool>,
     /// What comes before the coderef. If it fails, the process ends in it.
@@ -49,6 +51,7 @@ impl<'a, 'c> Birth<'a, 'c> {
             errno,
             parent_id: sys::getpid(),
             tid: None,
+            robust_list: sys::robust_list(),
             first: None,
             prepare,
         }
@@ -100,6 +103,10 @@ pub(super) extern "C" fn born_copy(birth: *mut c_void) -> c_int {
             // SAFETY: the C library's own word, in our copy.
             unsafe { tid.write(sys::gettid()) };
         }
+        if let Some(list) = birth.robust_list {
+            sys::set_robust_list(list);
+        }
+        sys::beside_threads(false);
         if birth.first.is_some_and(|first| !first()) {
             sys::exit_now(FAILED);
         }

@@ -63,8 +63,12 @@ pub(super) fn way(request: &CloneRequest) -> Option<Way> {
             return None;
         }
     }
+    // a process between would take the next free id itself
+    if !plain {
+        return None;
+    }
     let stores = matches!(request.ctid, Some(ChildTid::Address(_)));
-    if plain && OURS.contains(flags) && !stores && sys::CAN_CHANGE_STACKS {
+    if OURS.contains(flags) && !stores && sys::CAN_CHANGE_STACKS {
         Some(Way::Alone)
     } else if !sys::next_child_changes_pid_namespace() {
         Some(Way::ByAnother)
@@ -81,8 +85,10 @@ pub(super) fn way(request: &CloneRequest) -> Option<Way> {
 pub(super) fn start(way: Way, stack: &ChildStack, birth: Birth<'_, '_>) -> Result<Started, Error> {
     let wants_pidfd = birth.request.flags.contains(CloneFlags::PIDFD);
     // Who is reaped cannot be asked for a descriptor; so the child does not end before it is open.
+    // Nor does it begin before whoever makes it has ended, unless that one sleeps until then.
+    let holds = !birth.request.flags.contains(CloneFlags::VFORK);
     let cradle = match wants_pidfd || way == Way::ByAnother {
-        true => Some(Cradle::new(wants_pidfd)?),
+        true => Some(Cradle::new(holds)?),
         false => None,
     };
     let leave = || cradle.as_ref().is_none_or(Cradle::leave);
@@ -131,6 +137,7 @@ fn by_another(
     let (flags, tid) = birth.child_tid();
     let siblings = CloneFlags::PARENT | CloneFlags::PARENT_SETTID;
     let flags = (flags - CloneFlags::PIDFD) | siblings;
+    let parent = sys::getpid();
     // SAFETY: the copy uses nothing of perl; the child that it makes ends in `born_copy`.
     let between = unsafe { birth.call.perl().fork() }.map_err(errno)?;
     if between == 0 {
@@ -145,12 +152,35 @@ fn by_another(
         if let Err(error) = started {
             cradle.refuse(error.errno());
         }
-        sys::exit_now(0);
+        cradle.end_when_asked(parent);
     }
     // Whether it is ours to reap does not matter, as long as it has ended: others may wait for all
     // children, or SIGCHLD be ignored.
+    let wait_after = |first, pid: pid_t| {
+        let options = (libc::WEXITED | libc::WNOWAIT).into();
+        let until_its_end = [libc::P_PID.into(), pid.into(), 0, options, 0, 0];
+        let call = birth.call;
+        // SAFETY: numbers, and a word of the cradle; a null siginfo_t is allowed. It can be
+        // repeated.
+        unsafe { call.syscall_after(first, libc::SYS_waitid, until_its_end) }
+    };
+    let waited = wait_after(cradle.ask_to_end(), between);
+    if waited.is_err() {
+        cradle.ask_now();
+    }
     sys::reap(between);
-    cradle.pid()
+    let pid = cradle.pid();
+    match (waited, pid) {
+        // what a handler throws: the child has not begun, and does not
+        (Err(error), Ok(pid)) => {
+            let kill = libc::SIGKILL.into();
+            let _ = wait_after([libc::SYS_kill, pid.into(), kill, 0, 0, 0, 0], pid);
+            sys::reap(pid);
+            Err(error.into())
+        }
+        (Err(error), Err(_)) => Err(error.into()),
+        (Ok(_), pid) => pid,
+    }
 }
 
 fn errno(error: io::Error) -> Error {

@@ -62,8 +62,12 @@ pub(super) fn start(
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
         // them; born_guest takes a `Guest`.
         unsafe {
+            // the threads of this process use the child's memory, too
+            let before = sys::beside_threads(guest.has_threads);
             let (guest, system_call) = ((&raw mut guest).cast(), &request.system_call);
-            clone_on(stack, flags, system_call, None, born_guest, guest, tid)
+            let started = clone_on(stack, flags, system_call, None, born_guest, guest, tid);
+            sys::beside_threads(before);
+            started
         }
     })??;
     if request.flags.contains(CloneFlags::THREAD) {

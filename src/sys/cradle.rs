@@ -6,9 +6,9 @@ use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use libc::{c_int, pid_t};
+use libc::{c_int, c_long, pid_t};
 
-use super::last_error;
+use super::{exit_now, getppid, last_error, set_parent_death_signal};
 use crate::error::Error;
 
 /// Where a child's id is told, and what may hold the child until its parent lets it go.
@@ -27,6 +27,8 @@ struct Shared {
     pid: AtomicI32,
     /// Why there is none.
     errno: AtomicI32,
+    /// Whether the process that starts the child may end.
+    may_end: AtomicI32,
     /// Whether the child is to go on once it has the mutex.
     go: AtomicBool,
     mutex: UnsafeCell<libc::pthread_mutex_t>,
@@ -86,6 +88,44 @@ impl Cradle {
     /// In a process that was to start the child: why there is none.
     pub(crate) fn refuse(&self, errno: c_int) {
         self.shared().errno.store(errno, Ordering::Release);
+    }
+
+    /// In that process: ends it, when `parent`, its own, asks for that or is dead. So it does not
+    /// send its SIGCHLD before the parent's caller can take it: another thread would get it, whose
+    /// interpreter may have no handler.
+    pub(crate) fn end_when_asked(&self, parent: pid_t) -> ! {
+        let _ = set_parent_death_signal(libc::SIGKILL);
+        let may_end = &self.shared().may_end;
+        while getppid() == parent && may_end.load(Ordering::Acquire) == 0 {
+            // SAFETY: waits for a change of a word of ours.
+            unsafe {
+                let nothing = ptr::null::<libc::timespec>();
+                libc::syscall(
+                    libc::SYS_futex,
+                    may_end.as_ptr(),
+                    libc::FUTEX_WAIT,
+                    0,
+                    nothing,
+                );
+            }
+        }
+        exit_now(0)
+    }
+
+    /// The system call by which a parent asks for that: the number, and arguments.
+    pub(crate) fn ask_to_end(&self) -> [c_long; 7] {
+        // the second word, the same one, becomes 1; who waits for the first is woken (futex(2))
+        const BECOMES_1: c_long = (libc::FUTEX_OP_SET << 28 | 1 << 12) as c_long;
+        let word = self.shared().may_end.as_ptr().addr() as c_long;
+        let wake = libc::FUTEX_WAKE_OP as c_long;
+        [libc::SYS_futex, word, wake, 1, 0, word, BECOMES_1]
+    }
+
+    /// Asks for it by the way.
+    pub(crate) fn ask_now(&self) {
+        let [number, a, b, c, d, e, f] = self.ask_to_end();
+        // SAFETY: a word of ours.
+        unsafe { libc::syscall(number, a, b, c, d, e, f) };
     }
 
     /// The child's id, when the process that was to start it has ended.

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -13,12 +14,15 @@ use libc::{c_char, c_int, c_long, c_void};
 use super::{exit_now, last_error};
 use crate::error::Error;
 
-/// Whether this process certainly has no thread but the caller.
+/// Whether this process certainly has no thread but the caller, and shares its memory with none.
 ///
 /// glibc says so in a variable since 2.32 (`__libc_single_threaded`); it may say no for ever once
 /// there was another thread, and others do not say. Then proc(5) is asked, which takes longer.
 pub(crate) fn is_single_threaded() -> bool {
     static SINGLE: OnceLock<Option<&AtomicU8>> = OnceLock::new();
+    if BESIDE_THREADS.get() {
+        return false;
+    }
     let single = SINGLE.get_or_init(|| {
         // SAFETY: a C string; the symbol, if there is one, is a `char` that stays.
         unsafe {
@@ -35,6 +39,36 @@ pub(crate) fn is_single_threaded() -> bool {
     let told = unsafe { libc::stat(c"/proc/self/task".as_ptr(), &raw mut stat) } == 0;
     // a directory has two links and one for each directory in it: the threads
     told && stat.st_nlink == 3
+}
+
+/// Where the kernel looks for locked robust mutexes when the calling thread ends: the C library's
+/// list, and its length (get_robust_list(2)). Of a child that the C library has not started the
+/// kernel knows none. `None` if it cannot be asked.
+pub(crate) fn robust_list() -> Option<[usize; 2]> {
+    let mut list = [0usize; 2];
+    // SAFETY: two places for the answer.
+    let outcome = unsafe {
+        let [head, len] = &mut list;
+        libc::syscall(libc::SYS_get_robust_list, 0, &raw mut *head, &raw mut *len)
+    };
+    (outcome == 0 && list[0] != 0).then_some(list)
+}
+
+/// Tells the kernel of it (set_robust_list(2)): in a child, whose copy is at the same place.
+pub(crate) fn set_robust_list([head, len]: [usize; 2]) {
+    // SAFETY: the C library's own list, of this thread.
+    unsafe { libc::syscall(libc::SYS_set_robust_list, head, len) };
+}
+
+thread_local! {
+    /// Whether this is a process that shares the memory of one with threads.
+    static BESIDE_THREADS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says whether the caller is a process that shares memory with threads of another; returns what
+/// held before.
+pub(crate) fn beside_threads(beside: bool) -> bool {
+    BESIDE_THREADS.replace(beside)
 }
 
 /// Takes and gives back the locks of the C library that its fork(3) sets free: those of malloc, of

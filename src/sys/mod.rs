@@ -27,7 +27,8 @@ pub(crate) use files::{
 };
 pub(crate) use lent::{arrive, got_a_copy, is_lent};
 pub(crate) use locks::{
-    SharedWord, ask_name_services, is_single_threaded, pass_through_locks, watched,
+    SharedWord, ask_name_services, beside_threads, is_single_threaded, pass_through_locks,
+    robust_list, set_robust_list, watched,
 };
 pub(crate) use net::{InterfaceName, bring_up_loopback, set_interface_flags};
 pub(crate) use ns::{

@@ -214,6 +214,7 @@ my %numbers = (
     kcmp              => [ 312, 272 ],
     pivot_root        => [ 155, 41 ],
     ioctl             => [ 16,  29 ],
+    get_robust_list   => [ 274, 100 ],
     socketpair        => [ 53,  199 ],
     mmap              => [ 9,   222 ],
     munmap            => [ 11,  215 ],

@@ -24,13 +24,13 @@ sub file_of {
         return $file if $file;
         pop @path;
     }
-    return;
+    return 'lib.rs';
 }
 
 # What `{a, b::{c, d}}` after a prefix stands for, each a path.
 sub expand {
     my ($text) = @_;
-    my ($prefix, $list) = $text =~ /^([\w:]*?)(?:::)?(\{.*\})?$/s or return $text;
+    my ($prefix, $list) = $text =~ /^([\w:*]*?)(?:::)?(\{.*\})?$/s or return $text;
     return $prefix if !defined $list;
     my @parts = ('');
     my $depth = 0;
@@ -46,7 +46,8 @@ sub expand {
 # All that a file names of this crate, in its `use` lines or in the middle of its code.
 sub imports {
     my ($file) = @_;
-    my $rust = slurp("$src/$file") =~ s{//.*$}{}mgr =~ s/\bas \w+//gr;
+    # strings may have what looks like a comment
+    my $rust = slurp("$src/$file") =~ s/"(?:[^"\\\n]|\\.)*"/""/gr =~ s{//.*$}{}mgr =~ s/\bas \w+//gr;
     my @module = split m{/}, $file =~ s{/mod\.rs$|\.rs$}{}r;
     my @paths = map { expand(s/\s+//gr) } $rust =~ /^\s*(?:pub(?:\([^)]*\))? )?use ([^;]+);/mg;
     $rust =~ s/^\s*(?:pub(?:\([^)]*\))? )?use [^;]+;//mg;
@@ -61,7 +62,7 @@ sub imports {
         elsif ($path[0] eq 'self')  { shift @path }
         elsif (!$children{ $path[0] }) { next }
         elsif ($file eq 'lib.rs')      { @base = () }
-        my $to = file_of(@base, @path) or next;
+        my $to = file_of(@base, @path);
         $seen{$to} = 1 if $to ne $file;
     }
     return sort keys %seen;
