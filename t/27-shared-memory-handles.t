@@ -355,7 +355,12 @@ SKIP: {
             my ($mount, $flags, $end, $file) = @ARGV;
             my %ends = (return => sub { 0 }, exec => sub { exec '/bin/true' }, _exit => sub { POSIX::_exit(0) }, kill => sub { kill KILL => $$; sleep 9 });
             my $dir = $file =~ s{/[^/]*$}{}r;
-            if (Linux::Clone::unshare($flags + 0) || syscall($mount, my $what = 'none', my $where = '/dev', my $type = 'tmpfs', 0, 0)) { print "skip $!"; exit }
+            my ($uid, $gid, $refused) = ($> + 0, $) + 0, Linux::Clone::unshare($flags + 0));
+            for ($flags & Linux::Clone::NEWUSER && !$refused ? ([ setgroups => 'deny' ], [ uid_map => "0 $uid 1" ], [ gid_map => "0 $gid 1" ]) : ()) {
+                open my $map, '>', "/proc/self/$_->[0]" or die "$_->[0]: $!";
+                syswrite $map, $_->[1];
+            }
+            if ($refused || syscall($mount, my $what = 'none', my $where = '/dev', my $type = 'tmpfs', 0, 0)) { print "skip $!"; exit }
             my $log;
             # a number above all that come
             { socket my $s, AF_UNIX, SOCK_DGRAM, 0 or die; bind $s, pack_sockaddr_un('/dev/log') or die $!; open $log, '<&=', POSIX::dup2(fileno $s, 50) }
