@@ -199,6 +199,22 @@ for my $end (sort keys %ends) {
     opendir $dir, '/proc/self' or die $!;
     shared(sub { closedir $dir; opendir $dir, '/' or return 9; $code->() });
     is join(' ', grep { !/^\.\.?$/ } readdir $dir), "@names", 'one that the child has reopened';
+    for my $way ('/', '/no/such') {
+        opendir $dir, '/proc/self' or die $!;
+        my $first = readdir $dir;
+        shared(sub { opendir $dir, $way; $code->() });
+        is join(' ', grep { !/^\.\.?$/ } $first, readdir $dir), "@names", "the same, without closing it, by $way";
+        ok closedir $dir, 'and it can be closed';
+    }
+    opendir $dir, '/proc/self' or die $!;
+
+    for my $layer (qw(:unix :stdio)) {
+        my $popped = scratch();
+        open my $out, ">$layer", "$popped" or die $!;
+        is shared(sub { binmode $out, ':pop'; $code->() }), $expected, "$layer, popped by the child, $end";
+        ok print({$out} "b\n") && close($out), 'is there in the parent';
+        is slurp("$popped"), "b\n", 'and writes';
+    }
 
     my $number = descriptors();
     pipe my $read, my $write or die $!;

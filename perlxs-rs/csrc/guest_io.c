@@ -99,7 +99,7 @@ static IO *S_io_of(SV *handle)
     return SvTYPE(handle) == SVt_PVIO ? (IO *)handle : GvIO((GV *)handle);
 }
 
-/* A read, a rewind, a closedir: of a directory the C library has a buffer in the memory. The guest
+/* A read, a rewind, a closedir, an opendir in its place: of a directory the C library has a buffer in the memory. The guest
  * gets one of its own. */
 static void S_copy_dir(pTHX_ struct noted_io *noted)
 {
@@ -137,9 +137,9 @@ static OP *S_noting(pTHX_ perlxs_shared *s, SV **arg, int n)
         if (!handle)
             continue;
         S_note_io(aTHX_ s, io, 0);
-        if (type == OP_READDIR || type == OP_TELLDIR || type == OP_SEEKDIR || type == OP_REWINDDIR
-            || type == OP_CLOSEDIR)
-            S_copy_dir(aTHX_ io ? S_noted_io(s, io) : NULL);
+        if (io && (type == OP_OPEN_DIR || type == OP_READDIR || type == OP_TELLDIR
+                   || type == OP_SEEKDIR || type == OP_REWINDDIR || type == OP_CLOSEDIR))
+            S_copy_dir(aTHX_ S_noted_io(s, io));
         else if (!io && nfresh < 2)
             fresh[nfresh++] = (GV *)SvREFCNT_inc_simple_NN(handle);
     }
@@ -172,6 +172,7 @@ static OP *S_guest_io(pTHX_ perlxs_shared *s)
     case OP_SOCKET:
         return S_noting(aTHX_ s, top - 3, 1);
     case OP_SYSOPEN:
+    case OP_BINMODE:
         return S_noting(aTHX_ s, top - (MAXARG - 1), 1);
     case OP_PIPE_OP:
     case OP_ACCEPT:
@@ -202,8 +203,9 @@ static OP *S_guest_io(pTHX_ perlxs_shared *s)
 #define CASE_OF_HANDLES                                                                            \
     case OP_OPEN: case OP_SYSOPEN: case OP_CLOSE: case OP_PIPE_OP: case OP_SOCKET:                 \
     case OP_SOCKPAIR: case OP_ACCEPT: case OP_READLINE: case OP_RCATLINE: case OP_EOF:             \
-    case OP_SELECT: case OP_ENTERWRITE: case OP_OPEN_DIR: case OP_READDIR: case OP_TELLDIR:        \
-    case OP_SEEKDIR: case OP_REWINDDIR: case OP_CLOSEDIR: case OP_UNDEF: case OP_ENTERSUB
+    case OP_BINMODE: case OP_SELECT: case OP_ENTERWRITE: case OP_OPEN_DIR: case OP_READDIR:        \
+    case OP_TELLDIR: case OP_SEEKDIR: case OP_REWINDDIR: case OP_CLOSEDIR: case OP_UNDEF:          \
+    case OP_ENTERSUB
 
 /* Where the number is somebody else's the little that the C library has allocated stays, since
  * closedir would close that. */
