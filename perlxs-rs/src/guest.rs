@@ -134,7 +134,21 @@ impl Perl {
     /// CLONE_FILES). In a process that was started by [`Call::share`] with `shares_files` what it
     /// does to handles stays its own, then; in any other this does nothing.
     ///
-    /// Example: [`Shared`], but for the flag.
+    /// ```
+    /// # use perlxs::*;
+    /// /// `own_files`: whether unshare(2) with CLONE_FILES is done.
+    /// fn own_files(call: &Call<'_>) -> Result<Value> {
+    ///     // SAFETY: touches no memory.
+    ///     let done = unsafe { libc::unshare(libc::CLONE_FILES) } == 0;
+    ///     if done {
+    ///         call.perl().has_own_files();
+    ///     }
+    ///     Ok(done.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// own_files();                    # 1
+    /// ```
     pub fn has_own_files(self) {
         // SAFETY: the interpreter is this process's.
         unsafe { ffi::perlxs_shared_unshare_files(self.raw()) }
