@@ -28,6 +28,7 @@ struct Guest<'a, 'c> {
     request: &'a CloneRequest,
     errno: c_int,
     parent_id: pid_t,
+    /// Whether this process has threads itself.
     has_threads: bool,
     stack_limit: *const c_void,
 }
@@ -51,21 +52,22 @@ pub(super) fn start(
         }
         let own = NonNull::new(shared.tid());
         let (flags, tid) = request.child_tid(own, CloneFlags::CHILD_CLEARTID);
+        let beside_threads = !sys::is_single_threaded();
+        let before = sys::beside_threads(beside_threads);
         let mut guest = Guest {
             shared,
             request,
             errno,
             parent_id: sys::getpid(),
-            has_threads: !sys::is_single_threaded(),
+            has_threads: beside_threads && !before,
             stack_limit: stack.limit(),
         };
         // SAFETY: VM comes with VFORK, so this frame and the stack stay while the child uses
         // them; born_guest takes a `Guest`.
         unsafe {
-            // the threads of this process use the child's memory, too
-            let before = sys::beside_threads(guest.has_threads);
             let (guest, system_call) = ((&raw mut guest).cast(), &request.system_call);
             let started = clone_on(stack, flags, system_call, None, born_guest, guest, tid);
+            // until here: the threads of this process use the child's memory, too
             sys::beside_threads(before);
             started
         }

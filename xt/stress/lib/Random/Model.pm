@@ -112,6 +112,8 @@ sub child_of {
     my %child = (
         %$parent, kind => $kind, parent => $parent, depth => $parent->{depth} + 1, shared => $guest, evals => 0, nodie => 0, adopted => [],
         mem       => $guest ? $parent->{mem} : { %{ $parent->{mem} } },
+        # what its host has printed when a guest's handles become its own; what it prints is lost if it is killed
+        parted    => $guest && !$flags->{FILES} ? '' : undef,
         fs        => $flags->{FS} ? $parent->{fs} : { %{ $parent->{fs} } },
         files     => $flags->{FILES} ? $parent->{files} : { fds => { %{ $parent->{files}{fds} } }, extra => [ @{ $parent->{files}{extra} } ] },
         sig       => { %{ $parent->{sig} } }, pending => {}, mask => { %{ $parent->{mask} } }, ns => { %{ $parent->{ns} } }, owner => { %{ $parent->{owner} } },
@@ -167,6 +169,7 @@ sub ends_by {
     my ($model, $how) = @_;
     my $orderly = $how =~ /^(?:return|die|exit)$/;
     flush_buffer($model) if $orderly || $how eq 'exec';
+    $model->{mem}{buf} = $model->{parted} if !$orderly && $how ne 'exec' && defined $model->{parted};
     if ($model->{kind} eq 'copy') {
         if ($how eq 'die' || $how eq 'exit') {
             push @log_text, 'END' if !$model->{no_end};
@@ -188,6 +191,7 @@ sub unshared {
         $model->{fs_shared} = 0;
     }
     if ($flags->{FILES}) {
+        $model->{parted} = $model->{mem}{buf} if $model->{shared} && !defined $model->{parted};
         my $files = $model->{files};
         $model->{files} = { fds => { %{ $files->{fds} } }, extra => [ @{ $files->{extra} } ] };
     }
