@@ -425,6 +425,29 @@ PERL
 
 # ---- while the parent leaves the child's frames ----
 
+# What a read has on the savestack while a signal is looked at is in the handle's layers.
+{
+    # what is freed does not look as before
+    local $ENV{MALLOC_PERTURB_} = 85;
+    local $ENV{GLIBC_TUNABLES} = 'glibc.malloc.tcache_count=0';
+    my ($output) = perl_output(<<'PERL');
+        use Linux::Clone; use Time::HiRes (); $| = 1;
+        for my $layer (':unix', ':perlio', ':stdio', ':crlf', ':encoding(UTF-8)') {
+            pipe my $read, my $write or die;
+            binmode $read, $layer;
+            for my $child (sub { <$read> }, sub { pipe my $own, my $tell; binmode $own, $layer; <$own> }) {
+                waitpid Linux::Clone::clone(sub { Time::HiRes::ualarm(50_000); $child->() for 1 .. 100 }, 0, Linux::Clone::VM | Linux::Clone::VFORK | 17), 0;
+                print "$? ";
+            }
+            binmode $read, ':crlf';
+            binmode $read, ':pop';
+            syswrite $write, "line\n";
+            print ucfirst <$read>;
+        }
+PERL
+    is $output, "14 14 Line\n" x 5, 'a child that dies of a signal in a read';
+}
+
 {
     my ($output) = perl_output(<<'PERL');
         use Linux::Clone; use POSIX (); $| = 1;

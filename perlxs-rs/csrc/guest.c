@@ -119,7 +119,7 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp, int shares_files)
     s->is_parted = 0;
     s->aside = NULL;
     s->ios = NULL;
-    s->naside = s->nback = s->nios = s->room = 0;
+    s->naside = s->nfreed = s->nios = s->room = 0;
     s->fdpid = NULL;
     S_forget_library(s);
     ALLOCATING(S_keep_io_state(aTHX_ s); if (!shares_files) S_part_handles(aTHX_ s));
@@ -211,7 +211,7 @@ static struct distance S_distance(pTHX_ const perlxs_shared *s)
             S_give_up();
         d.infos++;
     }
-    d.handles = s->naside - s->nback + s->nios;
+    d.handles = s->naside - s->nfreed + s->nios;
     d.contexts = cxstack_ix;
     d.saves = PL_savestack_ix;
     d.tmps = PL_tmps_ix;
@@ -313,6 +313,7 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     S_settle_library(s);
     S_join_handles(aTHX_ s);
     S_shared_unwind(aTHX_ s);
+    S_drop_guests_handles(aTHX_ s);
     JMPENV_POP;
     if (timezone != s->timezone || tzname[0] != s->tzname[0] || tzname[1] != s->tzname[1])
         tzset();

@@ -46,7 +46,7 @@ struct perlxs_shared {
     int is_parted;
     struct aside *aside;
     size_t naside;
-    size_t nback; /* how many have been taken back */
+    size_t nfreed; /* the guest's layers of how many */
     struct noted_io *ios;
     size_t nios;
     size_t room;

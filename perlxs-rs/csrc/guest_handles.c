@@ -65,7 +65,7 @@ static void S_set_handles_aside(pTHX_ perlxs_shared *s)
             S_lend(aTHX_ &s->aside[s->naside], (PerlIO *)&table[i]);
             s->naside++;
         }
-    s->nback = 0;
+    s->nfreed = 0;
 }
 
 /* PerlIO's count for each descriptor has the guest's layers: it gets the host's. */
@@ -91,33 +91,6 @@ static void S_count_back(pTHX_ struct aside *a)
         PerlIOUnix_refcnt_inc(a->fd);
 }
 
-/* Frees the layers of a guest's, which may have more than it was lent. What it has not written
- * stays unwritten. */
-static void S_free_layers(pTHX_ PerlIOl *layers)
-{
-    PerlIOl head;
-    PerlIOl *layer;
-    PerlIO *const f = (PerlIO *)&head;
-
-    Zero(&head, 1, PerlIOl);
-    head.next = layers;
-    for (layer = &head; layer; layer = layer->next)
-        layer->head = &head;
-    while (*f) {
-        layer = *f;
-        if (S_is_stdio(layer)) /* else the C library writes it at exit */
-            __fpurge(S_file_of(layer));
-        if (layer->tab == &S_guests_unix) {
-            head.next = layer->next;
-            Safefree(layer);
-            continue;
-        }
-        PerlIO_pop(aTHX_ f);
-        if (head.next == layer) /* it has said that it is still needed */
-            head.next = layer->next;
-    }
-}
-
 /* What is in the buffer of a layer that was lent is the guest's, if there was nothing. */
 static void S_empty_layer(const struct lent_layer *lent)
 {
@@ -137,19 +110,21 @@ static void S_empty_layer(const struct lent_layer *lent)
     }
 }
 
-static void S_take_back(pTHX_ perlxs_shared *s, struct aside *a)
+static void S_take_back(pTHX_ struct aside *a)
 {
     PerlIOl *const slot = (PerlIOl *)a->file;
-    PerlIOl *guests = NULL;
-    PerlIOl **last = &guests;
+    PerlIOl **last = &a->guests.next;
     PerlIOl *layer;
 
     S_count_back(aTHX_ a);
     a->closed = slot->next == &a->taken;
+    Zero(&a->guests, 1, PerlIOl);
+    a->guests.head = &a->guests;
     for (layer = slot->next; layer; layer = layer->next)
         if (layer != &a->taken && !S_lent(a, layer)) {
             if (S_is_unix(layer))
                 layer->flags &= ~PERLIO_F_OPEN; /* should it outlive what follows */
+            layer->head = &a->guests;
             *last = layer;
             last = &layer->next;
         }
@@ -166,9 +141,8 @@ static void S_take_back(pTHX_ perlxs_shared *s, struct aside *a)
         Safefree(lent);
     }
     slot->next = a->layers;
-    slot->flags = a->locks;
-    s->nback++;
-    S_free_layers(aTHX_ guests); /* a module's may throw */
+    /* a guest that dies of a signal in a read leaves it in use, until that is unwound */
+    slot->flags = a->locks + (a->closed ? 0 : slot->flags);
 }
 
 /* A handle that the guest has opened: its descriptor is the guest's, and here the number may be
@@ -191,7 +165,6 @@ static void S_disown(pTHX_ PerlIO *file)
     layer->tab = &S_gone;
 }
 
-/* Takes up where it was interrupted. */
 static void S_take_handles_back(pTHX_ perlxs_shared *s)
 {
     PerlIOl *table;
@@ -203,7 +176,44 @@ static void S_take_handles_back(pTHX_ perlxs_shared *s)
 
         if (n == s->naside || s->aside[n].file != file)
             S_disown(aTHX_ file);
-        else if (n++ == s->nback)
-            S_take_back(aTHX_ s, &s->aside[n - 1]);
+        else
+            S_take_back(aTHX_ &s->aside[n++]);
+    }
+}
+
+/* Frees the layers of a guest's, which may have more than it was lent. What it has not written
+ * stays unwritten. */
+static void S_free_layers(pTHX_ PerlIOl *head)
+{
+    PerlIO *const f = (PerlIO *)head;
+
+    head->flags = 0;
+    while (*f) {
+        PerlIOl *const layer = *f;
+
+        if (S_is_stdio(layer)) /* else the C library writes it at exit */
+            __fpurge(S_file_of(layer));
+        if (layer->tab == &S_guests_unix) {
+            head->next = layer->next;
+            Safefree(layer);
+            continue;
+        }
+        PerlIO_pop(aTHX_ f); /* a module's may throw */
+        if (head->next == layer) /* it has said that it is still needed */
+            head->next = layer->next;
+    }
+}
+
+/* What is on the guest's savestack may use its layers: so they are freed when that is unwound.
+ * Takes up where it was interrupted. */
+static void S_free_guests_layers(pTHX_ perlxs_shared *s)
+{
+    while (s->nfreed < s->naside) {
+        struct aside *const a = &s->aside[s->nfreed++];
+        PerlIOl *const slot = (PerlIOl *)a->file;
+
+        if (slot->next == a->layers)
+            slot->flags = a->locks;
+        S_free_layers(aTHX_ &a->guests);
     }
 }

@@ -99,8 +99,8 @@ static IO *S_io_of(SV *handle)
     return SvTYPE(handle) == SVt_PVIO ? (IO *)handle : GvIO((GV *)handle);
 }
 
-/* A read, a rewind, a closedir, an opendir in its place: of a directory the C library has a buffer in the memory. The guest
- * gets one of its own. */
+/* A read, a rewind, a closedir, an opendir in its place: of a directory the C library has a buffer
+ * in the memory. The guest gets one of its own. */
 static void S_copy_dir(pTHX_ struct noted_io *noted)
 {
     int fd;
@@ -215,7 +215,8 @@ static void S_drop_dir(DIR *dir)
         closedir(dir);
 }
 
-static void S_restore_io(pTHX_ perlxs_shared *s, const struct noted_io *noted)
+/* What is `noted` afterwards are the handles that the guest has opened there, or NULL. */
+static void S_restore_io(pTHX_ perlxs_shared *s, struct noted_io *noted)
 {
     IO *const io = noted->io;
     PerlIO *ifp;
@@ -224,6 +225,7 @@ static void S_restore_io(pTHX_ perlxs_shared *s, const struct noted_io *noted)
 
     if (!io) { /* nobody has it any more */
         closedir(noted->dir);
+        noted->ifp = noted->ofp = NULL;
         return;
     }
     if (s->host && S_noted_io(s->host, io))
@@ -249,11 +251,8 @@ static void S_restore_io(pTHX_ perlxs_shared *s, const struct noted_io *noted)
     IoLINES_LEFT(io) = noted->lines_left;
     IoTYPE(io) = noted->type;
     IoFLAGS(io) = noted->flags;
-    /* what the guest has opened there */
-    if (ifp && ifp != noted->ifp && !S_aside_of(s, ifp))
-        PerlIO_close(ifp);
-    if (ofp && ofp != ifp && ofp != noted->ofp && !S_aside_of(s, ofp))
-        PerlIO_close(ofp);
+    noted->ifp = S_aside_of(s, ifp) ? NULL : ifp;
+    noted->ofp = S_aside_of(s, ofp) || ofp == ifp ? NULL : ofp;
 }
 
 /* A handle of the host's that the guest has closed and that no IO has: who had it is destroyed, and
@@ -319,9 +318,11 @@ static void S_keep_io_state(pTHX_ perlxs_shared *s)
     s->laststype = PL_laststype;
 }
 
-/* Takes up where it was interrupted: what perl code runs may throw. */
+/* Before the guest's frames are left: whatever runs then finds the host's handles. */
 static void S_join_handles(pTHX_ perlxs_shared *s)
 {
+    size_t i;
+
     if (s->fdpid) {
         AV *const guests = PL_fdpid;
 
@@ -331,12 +332,8 @@ static void S_join_handles(pTHX_ perlxs_shared *s)
     }
     if (s->is_parted) {
         S_take_handles_back(aTHX_ s);
-        while (s->nios > 0) {
-            const struct noted_io noted = s->ios[--s->nios];
-
-            S_restore_io(aTHX_ s, &noted);
-        }
-        S_close_orphans(aTHX_ s);
+        for (i = 0; i < s->nios; i++)
+            S_restore_io(aTHX_ s, &s->ios[i]);
         s->is_parted = 0; /* what is opened from here on is ours */
     }
     if (s->statname) {
@@ -354,4 +351,25 @@ static void S_join_handles(pTHX_ perlxs_shared *s)
         setdefout(defout);
         SvREFCNT_dec(defout);
     }
+}
+
+/* After the guest's frames have been left. Takes up where it was interrupted: what is closed may
+ * run perl code of a layer, which may throw. */
+static void S_drop_guests_handles(pTHX_ perlxs_shared *s)
+{
+    S_free_guests_layers(aTHX_ s);
+    while (s->nios > 0) {
+        struct noted_io *const noted = &s->ios[s->nios - 1];
+        PerlIO *const file = noted->ifp ? noted->ifp : noted->ofp;
+
+        if (file == noted->ifp)
+            noted->ifp = NULL;
+        else
+            noted->ofp = NULL;
+        if (file)
+            PerlIO_close(file);
+        else
+            s->nios--;
+    }
+    S_close_orphans(aTHX_ s);
 }

@@ -20,6 +20,7 @@ struct aside {
     int counted;     /* how many of the layers are in PerlIO's count for it */
     int closed;      /* by the guest */
     PerlIOl taken;   /* what is in the slot then */
+    PerlIOl guests;  /* whose head the guest's layers have, once they are out of the slot */
     struct lent_layer *lent;
 };
 

@@ -139,6 +139,9 @@ my ($first, $count) = (time % 1_000_000 * 1000, POSIX::ceil(1000 * $stress));
 ($first, $count) = ($ENV{SEED}, 1) if defined $ENV{SEED};
 alarm 120 + 3000 * $stress;
 
+# what is used after it was freed shows
+$ENV{MALLOC_PERTURB_} = 85;
+$ENV{GLIBC_TUNABLES} = 'glibc.malloc.tcache_count=0';
 my @failed;
 for my $seed ($first .. $first + $count - 1) {
     my @seen = map {
@@ -152,8 +155,9 @@ for my $seed ($first .. $first + $count - 1) {
     } qw(fork clone);
     next if $seen[0] ne '' && $seen[0] eq $seen[1];
     push @failed, $seed;
-    my @lines = map { [ split /^/ ] } @seen;
-    diag("pair $seed; again by: SEED=$seed prove -bv $0\n", map { my $n = $_; $lines[0][$n] eq ($lines[1][$n] // '') ? () : map { "$_ $lines[$_ eq 'clone'][$n]" } qw(fork clone) } 0 .. $#{ $lines[0] });
+    my ($fork, $clone) = map { [ split /^/ ] } @seen;
+    diag("pair $seed; again by: SEED=$seed prove -bv $0\n",
+        map { my ($a, $b) = map { $_ // "nothing\n" } $fork->[$_], $clone->[$_]; $a eq $b ? () : "fork: $a", "clone: $b" } 0 .. ($#$fork > $#$clone ? $#$fork : $#$clone));
     last if @failed == 10;
 }
 diag("$count pairs, seeds $first to ", $first + $count - 1, ", user $>, perl $^V");
