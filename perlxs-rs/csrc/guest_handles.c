@@ -44,10 +44,6 @@ static int S_is_open(const PerlIOl *slot)
     return layer && layer->tab != &S_gone && layer->tab != &S_taken;
 }
 
-#define FOR_EACH_SLOT(table, i)                                                                    \
-    for (table = PL_perlio; table; table = table->next)                                            \
-        for (i = 1; i < PERLIO_TABLE_SIZE; i++)
-
 /* Sets aside what there is, for a guest that has a table of descriptors of its own. */
 static void S_set_handles_aside(pTHX_ perlxs_shared *s)
 {

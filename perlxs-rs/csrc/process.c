@@ -14,6 +14,10 @@ void perlxs_before_exec(perlxs_interp *interp)
 #define PERLIO_TABLE_SIZE 64 /* of perlio.c, in all perls */
 #endif
 
+#define FOR_EACH_SLOT(table, i)                                                                    \
+    for (table = PL_perlio; table; table = table->next)                                            \
+        for (i = 1; i < PERLIO_TABLE_SIZE; i++)
+
 /* Whether a flush would do nothing: no handle has anything in its buffer. What is not known to
  * be idle is not. */
 static int S_output_is_idle(pTHX)
@@ -22,14 +26,13 @@ static int S_output_is_idle(pTHX)
     const PerlIOl *layer;
     int i;
 
-    for (table = PL_perlio; table; table = (const PerlIOl *)table->next)
-        for (i = 1; i < PERLIO_TABLE_SIZE; i++)
-            for (layer = table[i].next; layer; layer = layer->next)
-                if (!layer->tab
-                    || (layer->tab->Read != PerlIO_unix.Read && layer->tab != &PerlIO_perlio
-                        && layer->tab != &PerlIO_crlf)
-                    || (layer->flags & (PERLIO_F_WRBUF | PERLIO_F_RDBUF)))
-                    return 0;
+    FOR_EACH_SLOT (table, i)
+        for (layer = table[i].next; layer; layer = layer->next)
+            if (!layer->tab
+                || (layer->tab->Read != PerlIO_unix.Read && layer->tab != &PerlIO_perlio
+                    && layer->tab != &PerlIO_crlf)
+                || (layer->flags & (PERLIO_F_WRBUF | PERLIO_F_RDBUF)))
+                return 0;
     return 1;
 }
 
