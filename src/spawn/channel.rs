@@ -4,11 +4,11 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use libc::{c_long, c_void};
+use libc::c_void;
 use perlxs::Call;
 
 use crate::error::Error;
-use crate::sys::{answered, errno, is_open};
+use crate::sys::{answered, errno, is_open, poll};
 
 /// A pair of connected sockets that keep messages apart; close-on-exec (unix(7)).
 ///
@@ -165,24 +165,7 @@ pub(super) fn receive(
     end: &OwnedFd,
     child: &OwnedFd,
 ) -> Result<Option<Message>, Error> {
-    let mut watched = [end, child].map(|fd| libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    });
-    let arguments = [
-        (&raw mut watched).addr() as c_long,
-        watched.len() as c_long,
-        0,
-        0,
-        0,
-        0,
-    ];
-    // SAFETY: an array with its length, which handlers do not know; no timeout, no mask. It can be
-    // repeated.
-    if let Err(errno) = unsafe { call.syscall(libc::SYS_ppoll, arguments)? } {
-        return Err(Error::Errno(errno));
-    }
+    poll(call, [end, child].map(AsRawFd::as_raw_fd), None)?;
     let mut message: Message = [0; 2];
     let size = size_of::<Message>();
     // SAFETY: a buffer with its size.

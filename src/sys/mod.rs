@@ -43,8 +43,8 @@ pub(crate) use process::{
 };
 pub(crate) use wait::{
     ends_within, has_pidfd_open, is_running, keeps_its_id, kill_and_reap, kill_and_reap_by_id,
-    pidfd_of_child, pidfd_open, pidfd_send_signal, reap, reap_if_ended, signal_child, status_of,
-    thread_is_gone, wait_for_end, waitid,
+    pidfd_of_child, pidfd_open, pidfd_send_signal, poll, reap, reap_if_ended, signal_child,
+    status_of, thread_is_gone, wait_for_end, waitid,
 };
 
 use crate::error::Error;

@@ -84,20 +84,7 @@ pub(crate) fn waitid(
     options: c_int,
 ) -> Result<Waited, Error> {
     loop {
-        // SAFETY: all zeros is a valid `siginfo_t`; a place for the answer, and none for rusage.
-        let info = unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            let outcome = libc::syscall(
-                libc::SYS_waitid,
-                idtype,
-                id,
-                &raw mut info,
-                options | libc::WNOHANG,
-                ptr::null::<libc::rusage>(),
-            );
-            answered(outcome)?;
-            info
-        };
+        let info = look(idtype, id, options | libc::WNOHANG)?;
         if info.si_signo != 0 || options & libc::WNOHANG != 0 {
             // SAFETY: what waitid(2) fills in, or zeros.
             return Ok(unsafe { Waited::from(&info) });
@@ -212,7 +199,11 @@ fn timespec(time: Duration) -> libc::timespec {
 /// Whether the first one is. Signal handlers run meanwhile; it does not fail with EINTR.
 ///
 /// Returns `Err` with what such a handler throws.
-fn poll(call: &Call<'_>, fds: [c_int; 2], most: Option<Duration>) -> Result<bool, Error> {
+pub(crate) fn poll(
+    call: &Call<'_>,
+    fds: [c_int; 2],
+    most: Option<Duration>,
+) -> Result<bool, Error> {
     let mut watched = fds.map(|fd| libc::pollfd {
         fd,
         events: libc::POLLIN,
@@ -378,18 +369,23 @@ pub(crate) fn ends_within(pidfd: c_int, limit: Duration) -> bool {
 /// waitid(2) for the end of a child, and for what else `options` say: what it tells, or `None` with
 /// errno.
 fn wait_for(kind: libc::idtype_t, id: c_int, options: c_int) -> Option<libc::siginfo_t> {
-    // SAFETY: all zeros is a valid `siginfo_t`, and a place for the answer; no usage is wanted.
+    look(kind as c_int, id, options | libc::WEXITED | libc::__WALL).ok()
+}
+
+/// waitid(2), in one call.
+fn look(idtype: c_int, id: c_int, options: c_int) -> Result<libc::siginfo_t, Error> {
+    // SAFETY: all zeros is a valid `siginfo_t`; a place for the answer, and none for rusage.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        let told = libc::syscall(
+        answered(libc::syscall(
             libc::SYS_waitid,
-            kind,
+            idtype,
             id,
             &raw mut info,
-            options | libc::WEXITED | libc::__WALL,
+            options,
             ptr::null::<libc::rusage>(),
-        );
-        (told == 0).then_some(info)
+        ))?;
+        Ok(info)
     }
 }
 
