@@ -1,12 +1,13 @@
 //! What the objects of Linux::Clone::Child ask for.
 
+use std::ffi::CString;
 use std::os::fd::IntoRawFd;
 use std::time::Duration;
 
 use libc::{c_int, pid_t};
 use perlxs::{Call, Result, Scalar, Value, Xsub};
 
-use super::untainted;
+use super::{told, untainted};
 use crate::error::Error;
 use crate::read;
 use crate::spawn::killer;
@@ -67,18 +68,14 @@ fn argument(
     read: impl FnOnce(&Call<'_>, &str) -> core::result::Result<Value, Error>,
 ) -> Result<Value> {
     // these change something, so that a tainted argument is refused
-    const METHODS: [(&str, &std::ffi::CStr); 3] = [
-        ("Child::kill", c"Linux::Clone::Child::kill"),
-        (
-            "Child::kill_on_destroy",
-            c"Linux::Clone::Child::kill_on_destroy",
-        ),
-        ("Child::terminate", c"Linux::Clone::Child::terminate"),
-    ];
+    const CHANGING: [&str; 3] = ["Child::kill", "Child::kill_on_destroy", "Child::terminate"];
     let method = format!("Child::{}", call.arg(0).text()?.unwrap_or_default());
-    let value = match METHODS.iter().find(|(name, _)| *name == method) {
-        Some((_, function)) => untainted(call, function, |call| read(call, &method)),
-        None => read(call, &method),
+    let value = match CHANGING.contains(&&method[..]) {
+        true => {
+            let function = CString::new(format!("Linux::Clone::{method}")).unwrap_or_default();
+            untainted(call, &function, |call| read(call, &method))
+        }
+        false => read(call, &method),
     };
     match value {
         Ok(value) => Ok(value),
@@ -111,24 +108,13 @@ fn wait(call: &Call<'_>) -> Result<Value> {
             true => Some(read::seconds("Child::wait", "$seconds", &call.arg(1))?),
             false => None,
         };
-        sys::wait_for_end(call, pidfd, limit.and_then(read::duration))
-    });
-    match ended {
-        Ok(Some(ended)) => {
+        let ended = sys::wait_for_end(call, pidfd, limit.and_then(read::duration))?;
+        if let Some(ended) = &ended {
             call.arg(2).set(ended.wait_status())?;
-            sys::set_errno(before);
-            Ok(true.into())
         }
-        Ok(None) => {
-            sys::set_errno(before);
-            Ok(false.into())
-        }
-        Err(Error::Errno(errno)) => {
-            sys::set_errno(errno);
-            Ok(true.into())
-        }
-        Err(Error::Perl(error)) => Err(error),
-    }
+        Ok(ended.is_some().into())
+    });
+    told(before, ended, true.into())
 }
 
 static STATUS_OF: Xsub = Xsub::new(
@@ -163,19 +149,9 @@ fn send(call: &Call<'_>) -> Result<Value> {
         if to_end && signal != libc::SIGKILL {
             let _ = sys::signal_child(pidfd, pid, libc::SIGCONT);
         }
-        Ok(())
+        Ok(1.into())
     });
-    match sent {
-        Ok(()) => {
-            sys::set_errno(before);
-            Ok(1.into())
-        }
-        Err(Error::Errno(errno)) => {
-            sys::set_errno(errno);
-            Ok(0.into())
-        }
-        Err(Error::Perl(error)) => Err(error),
-    }
+    told(before, sent, 0.into())
 }
 
 fn send_arguments(call: &Call<'_>) -> core::result::Result<(c_int, pid_t, c_int, bool), Error> {
@@ -205,19 +181,10 @@ fn start_killer(call: &Call<'_>) -> Result<Value> {
     let started = pidfd("terminate", &call.arg(0)).and_then(|pidfd| {
         let after = read::seconds("Child::terminate", "$seconds", &call.arg(1))?;
         let decades = Duration::from_secs(i32::MAX as u64);
-        killer::start(pidfd, read::duration(after).unwrap_or(decades))
+        let killer = killer::start(pidfd, read::duration(after).unwrap_or(decades))?;
+        Ok(killer.into_raw_fd().into())
     });
-    match started {
-        Ok(killer) => {
-            sys::set_errno(before);
-            Ok(killer.into_raw_fd().into())
-        }
-        Err(Error::Errno(errno)) => {
-            sys::set_errno(errno);
-            Ok(Value::Undef)
-        }
-        Err(Error::Perl(error)) => Err(error),
-    }
+    told(before, started, Value::Undef)
 }
 
 static STOP_KILLER: Xsub = Xsub::new(

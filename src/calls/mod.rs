@@ -48,20 +48,29 @@ fn untainted<T>(
 /// where the kernel refused; else a croak.
 fn answer<T: Into<i64>>(work: impl FnOnce() -> core::result::Result<T, Error>) -> Result<Value> {
     let before = sys::errno();
-    told(before, work().map(Into::into))
+    told(
+        before,
+        work().map(|value| Value::Int(value.into())),
+        Value::Int(-1),
+    )
 }
 
+/// The same with any value, and with `refused` in the place of -1. `before` is the `$!` as it was.
 // one copy for all callers: the library has a size to keep
 #[inline(never)]
-fn told(before: c_int, outcome: core::result::Result<i64, Error>) -> Result<Value> {
+fn told(
+    before: c_int,
+    outcome: core::result::Result<Value, Error>,
+    refused: Value,
+) -> Result<Value> {
     match outcome {
         Ok(value) => {
             sys::set_errno(before);
-            Ok(Value::Int(value))
+            Ok(value)
         }
         Err(Error::Errno(errno)) => {
             sys::set_errno(errno);
-            Ok(Value::Int(-1))
+            Ok(refused)
         }
         Err(Error::Perl(error)) => Err(error),
     }

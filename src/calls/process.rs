@@ -3,7 +3,7 @@
 use libc::c_int;
 use perlxs::{Call, Context, Result, Scalar, Value, Xsub};
 
-use super::{answer, untainted};
+use super::{answer, told, untainted};
 use crate::error::Error;
 use crate::flags::{KCMP_EPOLL_TFD, KCMP_FILE};
 use crate::read::{bits, descriptor, number, optional_flags, out_of_range, signal};
@@ -71,25 +71,16 @@ fn waitid(call: &Call<'_>) -> Result<Value> {
     let before = sys::errno();
     let ended = waitid_arguments(call)
         .and_then(|(idtype, id, options)| sys::waitid(call, idtype, id, options));
-    match ended {
-        Ok(ended) => {
-            sys::set_errno(before);
-            Ok(match call.context() == Context::List {
-                true => Value::List(vec![
-                    ended.pid.into(),
-                    ended.uid.into(),
-                    ended.code.into(),
-                    ended.status.into(),
-                ]),
-                false => ended.pid.into(),
-            })
-        }
-        Err(Error::Errno(errno)) => {
-            sys::set_errno(errno);
-            Ok(Value::List(Vec::new()))
-        }
-        Err(Error::Perl(error)) => Err(error),
-    }
+    let ended = ended.map(|ended| match call.context() == Context::List {
+        true => Value::List(vec![
+            ended.pid.into(),
+            ended.uid.into(),
+            ended.code.into(),
+            ended.status.into(),
+        ]),
+        false => ended.pid.into(),
+    });
+    told(before, ended, Value::List(Vec::new()))
 }
 
 fn waitid_arguments(call: &Call<'_>) -> core::result::Result<(c_int, c_int, c_int), Error> {
