@@ -44,11 +44,14 @@ const ANOTHERS: CloneFlags = OURS
     .union(CloneFlags::VFORK);
 
 /// The way for this request, or `None` if there is none: for what the child is to share with this
-/// process, for another exit signal than SIGCHLD, for flags that are not known, or wrong.
+/// process, for another exit signal than SIGCHLD, for chosen ids, for flags that are not known, or
+/// wrong.
 pub(super) fn way(request: &CloneRequest) -> Option<Way> {
-    let (flags, plain) = match &request.system_call {
-        SystemCall::Clone => (request.flags - CloneFlags::CSIGNAL, true),
-        SystemCall::Clone3 { set_tid, .. } => (request.flags, set_tid.is_empty()),
+    let flags = match &request.system_call {
+        SystemCall::Clone => request.flags - CloneFlags::CSIGNAL,
+        // a process between would take the next free id itself
+        SystemCall::Clone3 { set_tid, .. } if !set_tid.is_empty() => return None,
+        SystemCall::Clone3 { .. } => request.flags,
     };
     if request.exit_signal() != libc::SIGCHLD as u64 || !ANOTHERS.contains(flags) {
         return None;
@@ -62,10 +65,6 @@ pub(super) fn way(request: &CloneRequest) -> Option<Way> {
         if wrong || asleep || !sys::has_pidfd_open() {
             return None;
         }
-    }
-    // a process between would take the next free id itself
-    if !plain {
-        return None;
     }
     let stores = matches!(request.ctid, Some(ChildTid::Address(_)));
     if OURS.contains(flags) && !stores && sys::CAN_CHANGE_STACKS {
