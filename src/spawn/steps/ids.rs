@@ -10,7 +10,8 @@ use libc::c_int;
 use perlxs::{Call, Scalar};
 
 use super::{
-    FUNCTION, NO_PROC, Needs, Plan, SYSTEM_PATH, Scene, Service, Step, Stop, Taken, proc_hint,
+    FUNCTION, NO_PROC, Needs, Plan, SYSTEM_PATH, Scene, Service, Step, Stop, Taken, covers,
+    proc_hint,
 };
 use crate::error::Error;
 use crate::flags::CloneFlags;
@@ -319,11 +320,10 @@ impl IdMap {
 
     /// The id that the child has to take: 0, if that is mapped and the caller's own is not.
     fn to_become(&self) -> Option<Taken> {
-        let contains = |first: u32, count: u32, id: u32| id >= first && id - first < count;
         let own = self.kind.own();
         let root = self.rows.iter().find(|row| row.inside == 0)?;
         let mut rows = self.rows.iter();
-        let own_is_mapped = rows.any(|row| contains(row.outside, row.count, own));
+        let own_is_mapped = rows.any(|row| covers(row.outside, row.count, own));
         (!own_is_mapped).then_some(Taken {
             inside: 0,
             outside: root.outside,

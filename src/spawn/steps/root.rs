@@ -22,6 +22,23 @@ const UNSHARE: u8 = 1;
 const MOUNT: u8 = 2;
 const PIVOT: u8 = 3;
 
+/// What is told of a failure, whichever of the steps it was in.
+macro_rules! explained {
+    () => {
+        fn name(&self, _: u8) -> &'static str {
+            "root"
+        }
+
+        fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
+            bytes(&plan.root)
+        }
+
+        fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
+            hint(part, errno, plan)
+        }
+    };
+}
+
 /// Goes there, and makes the mount namespace: a descriptor of the caller's leads to the caller's
 /// mounts, and of a process's places the kernel moves only its root and its working directory to
 /// the new ones.
@@ -60,17 +77,7 @@ impl Step for Enter {
         Ok(())
     }
 
-    fn name(&self, _: u8) -> &'static str {
-        "root"
-    }
-
-    fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
-        bytes(&plan.root)
-    }
-
-    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
-        hint(part, errno, plan)
-    }
+    explained!();
 }
 
 /// Makes the working directory the root. The old one lies on top of it until [`Detach`].
@@ -95,17 +102,7 @@ impl Step for Pivot {
         Ok(())
     }
 
-    fn name(&self, _: u8) -> &'static str {
-        "root"
-    }
-
-    fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
-        bytes(&plan.root)
-    }
-
-    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
-        hint(part, errno, plan)
-    }
+    explained!();
 }
 
 /// Takes the old root away from on top of the new one, where the working directory is.
@@ -134,17 +131,7 @@ impl Step for Detach {
         Ok(())
     }
 
-    fn name(&self, _: u8) -> &'static str {
-        "root"
-    }
-
-    fn about<'a>(&'a self, plan: &'a Plan) -> Option<&'a [u8]> {
-        bytes(&plan.root)
-    }
-
-    fn hint(&self, part: u8, errno: c_int, plan: &Plan) -> Option<String> {
-        hint(part, errno, plan)
-    }
+    explained!();
 }
 
 fn hint(part: u8, errno: c_int, plan: &Plan) -> Option<String> {
