@@ -46,8 +46,9 @@ sub expand {
 # All that a file names of this crate, in its `use` lines or in the middle of its code.
 sub imports {
     my ($file) = @_;
-    # strings may have what looks like a comment
-    my $rust = slurp("$src/$file") =~ s/"(?:[^"\\\n]|\\.)*"/""/gr =~ s{//.*$}{}mgr =~ s/\bas \w+//gr;
+    # strings may have what looks like a comment; who may see something is no import
+    my $rust = slurp("$src/$file") =~ s/"(?:[^"\\\n]|\\.)*"/""/gr =~ s{//.*$}{}mgr;
+    $rust =~ s/\bas \w+|(?<=\bpub)\(in [\w:]+\)//g;
     my @module = split m{/}, $file =~ s{/mod\.rs$|\.rs$}{}r;
     my @paths = map { expand(s/\s+//gr) } $rust =~ /^\s*(?:pub(?:\([^)]*\))? )?use ([^;]+);/mg;
     $rust =~ s/^\s*(?:pub(?:\([^)]*\))? )?use [^;]+;//mg;
