@@ -121,7 +121,7 @@ pub(crate) fn signal(
 }
 
 /// `$flags`, 0 if it is not given.
-pub(crate) fn optional_flags(function: &str, arg: Option<Scalar>) -> Result<u32, Error> {
+pub(crate) fn optional_flags(function: &str, arg: Option<&Scalar>) -> Result<u32, Error> {
     Ok(optional(function, "$flags", arg)?.unwrap_or(0))
 }
 
@@ -129,10 +129,10 @@ pub(crate) fn optional_flags(function: &str, arg: Option<Scalar>) -> Result<u32,
 pub(crate) fn optional<T: TryFrom<i128>>(
     function: &str,
     name: &str,
-    arg: Option<Scalar>,
+    arg: Option<&Scalar>,
 ) -> Result<Option<T>, Error> {
     arg.filter(|arg| !arg.is_undef_constant())
-        .map(|arg| number(function, name, &arg))
+        .map(|arg| number(function, name, arg))
         .transpose()
 }
 

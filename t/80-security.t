@@ -239,11 +239,10 @@ my $inherited = do { open my $fh, '-|', @list or die "perl: $!"; <$fh> };
 like $inherited, qr/^0 1 2\b/, 'a program has 0, 1 and 2, and what the caller of this test has left open';
 
 
-# When it is read a signal is sent that this process does not get before it waits in spawn.
+# When it is read a signal is sent, whose handler sends the next until this process waits in spawn.
 package Pending {
     sub TIESCALAR { my ($class, $value) = @_; return bless { value => $value }, $class }
     sub FETCH {
-        POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new(POSIX::SIGUSR1()));
         kill USR1 => $$;
         return $_[0]{value};
     }

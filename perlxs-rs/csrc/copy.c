@@ -91,7 +91,9 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
     }
     SvREFCNT_inc_simple_void_NN(code); /* the coderef may undefine itself */
     PL_in_eval = EVAL_NULL;            /* the evals around us are the parent's */
-    S_mask = NULL;
+    interp->mask = NULL;
+    interp->call = NULL;
+    interp->borrows = 0;
     left.on_exit = on_exit;
     left.statusvalue = 255;
     left.statusvalue_posix = 255 << 8;

@@ -2,7 +2,7 @@
 
 #ifdef MULTIPLICITY
 #define dINTERP                                                                                    \
-    PerlInterpreter *const my_perl PERL_UNUSED_DECL = (PerlInterpreter *)interp
+    PerlInterpreter *const my_perl PERL_UNUSED_DECL = (PerlInterpreter *)interp->perl
 #define THIS_PERL aTHX
 #else
 #define dINTERP PERL_UNUSED_VAR(interp)
@@ -13,6 +13,7 @@
 #ifndef TARGi
 #define TARGi(i, do_taint) sv_setiv_mg(TARG, i)
 #define TARGu(u, do_taint) sv_setuv_mg(TARG, u)
+#define TARGn(n, do_taint) sv_setnv_mg(TARG, n)
 #endif
 
 #ifndef G_LIST
@@ -32,6 +33,98 @@
         JMPENV_POP;                                                                                \
     } STMT_END
 
+/* Where perl keeps our pointer for each interpreter. A new thread's has that of the one it was
+ * cloned from, until it comes here. */
+#ifdef MULTIPLICITY
+#define MY_CXT_KEY "perlxs"
+typedef struct {
+    perlxs_interp *interp;
+} my_cxt_t;
+START_MY_CXT
+#define S_SLOT (*(perlxs_interp **)(void *)&PL_my_cxt_list[MY_CXT_INDEX])
+#else
+static perlxs_interp *S_slot;
+#define S_SLOT S_slot
+#endif
+
+/* All that there have been. They are never freed: whoever has a pointer to one may ask at any time
+ * whether it lives. */
+static perlxs_interp *S_interps;
+
+/* That of a PerlInterpreter, or NULL. For signal handlers, too. */
+static perlxs_interp *S_find_interp(const void *perl)
+{
+    perlxs_interp *interp = __atomic_load_n(&S_interps, __ATOMIC_ACQUIRE);
+
+    while (interp && interp->perl != perl)
+        interp = interp->next;
+    return interp;
+}
+
+/* perl is done with all code of its own, and with its objects. A clone has been given the same
+ * order for another's. */
+static void S_interp_ends(pTHX_ void *arg)
+{
+    perlxs_interp *const interp = (perlxs_interp *)arg;
+
+    if (interp->perl == (void *)THIS_PERL) {
+        interp->perl = NULL;
+        SvREFCNT_dec(interp->guard_cv);
+        interp->guard_cv = NULL;
+    }
+}
+
+static void S_hook_signals(pTHX);
+
+static perlxs_interp *S_new_interp(pTHX)
+{
+    perlxs_interp *interp;
+
+    if (PL_exitlistlen < 0)
+        return NULL; /* perl is at its end */
+    Newxz(interp, 1, perlxs_interp);
+    call_atexit(S_interp_ends, interp);
+    interp->perl = (void *)THIS_PERL;
+    S_SLOT = interp;
+    S_hook_signals(aTHX);
+    interp->next = __atomic_load_n(&S_interps, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&S_interps, &interp->next, interp, 1, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        NOOP;
+    return interp;
+}
+
+/* For what perl calls; it may throw, the first time in an interpreter. */
+PERL_STATIC_INLINE perlxs_interp *S_interp(pTHX)
+{
+    perlxs_interp *interp = S_SLOT;
+
+    if (UNLIKELY(!interp || interp->perl != (void *)THIS_PERL)) {
+        interp = S_new_interp(aTHX);
+        if (!interp)
+            croak("perl is at its end");
+    }
+    return interp;
+}
+
+/* Keeps the arguments of the innermost call alive until it has returned: perl's stack holds no
+ * references. Before anything runs or is freed that could free one. */
+static void S_hold_args(pTHX_ perlxs_interp *interp)
+{
+    perlxs_call *const call = interp->call;
+    SV **held;
+    size_t i;
+
+    if (!call || call->held || call->nargs == 0)
+        return;
+    held = call->room;
+    if (call->nargs > C_ARRAY_LENGTH(call->room))
+        ALLOCATING(Newx(held, call->nargs, SV *));
+    for (i = 0; i < call->nargs; i++)
+        held[i] = SvREFCNT_inc_simple_NN(call->args[i]);
+    call->args = call->held = held;
+}
+
 typedef void (*guarded)(pTHX_ void *);
 
 struct guard {
@@ -44,9 +137,11 @@ struct guard {
 static XSPROTO(S_guard_xsub)
 {
     dXSARGS;
-    struct guard *const g = (struct guard *)XSANY.any_ptr;
+    perlxs_interp *const interp = S_interp(aTHX);
+    struct guard *const g = (struct guard *)interp->guard;
 
     PERL_UNUSED_VAR(items);
+    interp->call = NULL; /* from here on handlers need not wait */
     g->fn(aTHX_ g->arg);
     if (TAINT_get)
         g->tainted = TRUE;
@@ -54,55 +149,75 @@ static XSPROTO(S_guard_xsub)
     XSRETURN_EMPTY;
 }
 
-/* How perl is leaving this thread's frames (2: exit), or 0. Then its stacks are unwound, so nothing
- * of perl may run before S_entry has passed it on. */
-static __thread int S_leaving;
+/* Whether nothing of perl may run now. */
+PERL_STATIC_INLINE int S_may_not_run(pTHX_ const perlxs_interp *interp)
+{
+    return UNLIKELY(interp->leaving || interp->borrows
+                    || PERL_GET_CONTEXT != (void *)THIS_PERL);
+}
 
-/* The caller's signal mask, while an XSUB of ours has blocked all signals; or NULL. */
-static __thread const sigset_t *S_mask;
+/* The same; then `*error` says why, or there is none. */
+static int S_refuses(pTHX_ perlxs_interp *interp, int *status, SV **error)
+{
+    if (!S_may_not_run(aTHX_ interp))
+        return 0;
+    *status = PERLXS_EXIT;
+    if (!interp->leaving) {
+        *status = PERLXS_DIED;
+        ALLOCATING(*error = newSVpv(interp->borrows
+                                        ? "nothing of perl may run while a string is borrowed"
+                                        : "a value of another interpreter",
+                                    0));
+    }
+    return 1;
+}
 
 /* Runs fn(arg) so that nothing is thrown past this frame.
  *
  * A die is a longjmp to the innermost eval, so fn needs an eval of its own around it;
- * call_sv makes one, around a sub: hence the throwaway XSUB. `done`, not $@, tells
+ * call_sv makes one, around a sub: hence the XSUB. `done`, not $@, tells
  * whether fn died: an exception may be an object that is false. An exit is a longjmp
  * to the innermost jump frame, with all of perl's stacks unwound. `last` and `goto` would leave
  * for a loop of the caller's, if it were on the same of perl's stacks. $@ stays the caller's.
- * Perl code runs with the caller's signal mask: what is thrown by a handler is caught too. Its
- * statements, and the end of call_sv itself in newer perls, forget that something tainted was
- * read; this does not. */
+ * Where a call has blocked signals, perl code runs with the caller's mask: what is thrown by a
+ * handler is caught too. Its statements, and the end of call_sv itself in newer perls, forget that
+ * something tainted was read; this does not. */
 static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
 {
-    const sigset_t *const mask = S_mask;
+    perlxs_interp *const interp = S_SLOT;
+    perlxs_call *const call = interp->call;
+    const sigset_t *const mask = interp->mask;
+    void *const outer = interp->guard;
     sigset_t blocked;
     struct guard g;
     int ret;
     dJMPENV;
 
+    if (UNLIKELY(S_refuses(aTHX_ interp, &ret, error)))
+        return ret;
+    S_hold_args(aTHX_ interp);
     g.fn = fn;
     g.arg = arg;
     g.done = 0;
     g.tainted = TAINT_get;
-    if (S_leaving)
-        return PERLXS_EXIT;
     JMPENV_PUSH(ret);
     if (ret == 0) {
-        CV *cv;
         dSP;
 
         ENTER;
         SAVETMPS;
         save_scalar(PL_errgv);
-        cv = newXS(NULL, S_guard_xsub, "perlxs");
-        CvXSUBANY(cv).any_ptr = &g;
-        SAVEFREESV((SV *)cv);
+        if (!interp->guard_cv)
+            interp->guard_cv = newXS(NULL, S_guard_xsub, "perlxs");
         PUSHSTACKi(PERLSI_UNKNOWN);
         PUSHMARK(PL_stack_sp);
         if (mask) {
-            S_mask = NULL;
+            interp->mask = NULL;
             sigprocmask(SIG_SETMASK, mask, &blocked);
         }
-        call_sv((SV *)cv, G_VOID | G_DISCARD | G_EVAL | G_NODEBUG);
+        interp->guard = &g;
+        call_sv((SV *)interp->guard_cv, G_VOID | G_DISCARD | G_EVAL | G_NODEBUG);
+        interp->call = call;
         if (mask)
             sigprocmask(SIG_SETMASK, &blocked, NULL);
         POPSTACK;
@@ -111,14 +226,18 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
         FREETMPS;
         LEAVE;
     }
-    else if (mask)
-        sigprocmask(SIG_SETMASK, &blocked, NULL);
-    S_mask = mask;
+    else {
+        interp->call = call;
+        if (mask)
+            sigprocmask(SIG_SETMASK, &blocked, NULL);
+    }
+    interp->guard = outer;
+    interp->mask = mask;
     JMPENV_POP;
     if (g.tainted)
         TAINT;
     if (ret != 0) {
-        S_leaving = ret;
+        interp->leaving = ret;
         return PERLXS_EXIT;
     }
     return g.done ? PERLXS_OK : PERLXS_DIED;
@@ -151,14 +270,18 @@ static void S_dec(pTHX_ void *sv)
 }
 
 /* Gives up a reference; `sv` may be NULL. What a destructor throws cannot be told to a Rust drop: a
- * die is lost, as perl loses it; an exit is passed on by S_entry. While perl is leaving no
- * destructor may run: it does that with its own temporaries, as soon as it has left. */
-static void S_drop(pTHX_ SV *sv)
+ * die is lost, as perl loses it; an exit is passed on by S_entry. Where nothing of perl may run no
+ * destructor may: perl frees it with its own temporaries, as soon as it can. */
+static void S_drop(pTHX_ perlxs_interp *interp, SV *sv)
 {
     while (sv) {
         SV *error = NULL;
 
-        if (S_leaving || S_is_plain_dec(sv))
+        if (SvREFCNT(sv) == 1)
+            S_hold_args(aTHX_ interp);
+        if (S_is_plain_dec(sv))
+            SvREFCNT_dec_NN(sv);
+        else if (S_may_not_run(aTHX_ interp))
             S_dec_later(aTHX_ sv);
         else
             S_guard(aTHX_ S_dec, sv, &error);
@@ -166,11 +289,11 @@ static void S_drop(pTHX_ SV *sv)
     }
 }
 
-/* Passes on what S_leaving was. The stacks above the guard are unwound by now; exit unwinds the
+/* Passes on what `leaving` was. The stacks above the guard are unwound by now; exit unwinds the
  * rest, down to the next jump frame. */
-static void S_leave(pTHX_ int leaving)
+static void S_leave(pTHX_ perlxs_interp *interp, int leaving)
 {
-    S_leaving = 0;
+    interp->leaving = 0;
     if (leaving == 2)
         my_exit(STATUS_EXIT);
     JMPENV_JUMP(leaving);

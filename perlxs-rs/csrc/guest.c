@@ -92,8 +92,9 @@ perlxs_shared *perlxs_shared_begin(perlxs_interp *interp, int shares_files)
     s->localizing = PL_localizing;
     s->delaymagic = PL_delaymagic;
     s->tainted = TAINT_get;
-    s->leaving = S_leaving;
-    s->mask = S_mask;
+    s->leaving = interp->leaving;
+    s->mask = interp->mask;
+    s->call = interp->call;
     s->sig_pending = PL_sig_pending;
     if (PL_psig_pend)
         Copy(PL_psig_pend, s->psig_pend, SIG_SIZE, int);
@@ -150,7 +151,8 @@ int perlxs_shared_run(perlxs_interp *interp, perlxs_shared *s, SV *code,
     S_end_with_host(s);
     if (!__sync_bool_compare_and_swap(&s->state, FRESH, RUNNING))
         _exit(255);
-    S_mask = NULL;
+    interp->mask = NULL;
+    interp->call = NULL;
     s->stack_limit = (const char *)stack_limit;
     if (s->keeps_signals)
         s->actions = S_actions(aTHX);
@@ -260,6 +262,7 @@ static void S_abandon(perlxs_shared *s)
 
 static int S_shared_end(pTHX_ perlxs_shared *s)
 {
+    perlxs_interp *const interp = s->interp;
     volatile int exited = 0;
     volatile int stuck = 0;
     volatile struct distance left = S_distance(aTHX_ s);
@@ -290,7 +293,8 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
     PL_curcop = s->curcop;
     PL_restartop = NULL;
     PL_in_eval = EVAL_NULL;
-    S_leaving = 0;
+    interp->leaving = 0;
+    interp->call = NULL;
     JMPENV_PUSH(ret);
     /* What throws meanwhile (a destructor that exits, a tied variable that dies when its value is
      * put back) comes here, as from a main program: the exception has been printed. Only exit
@@ -361,8 +365,9 @@ static int S_shared_end(pTHX_ perlxs_shared *s)
         PL_statusvalue_posix = s->statusvalue_posix;
         PL_exit_flags = s->exit_flags;
     }
-    S_leaving = exited ? 2 : s->leaving;
-    S_mask = s->mask;
+    interp->leaving = exited ? 2 : s->leaving;
+    interp->mask = s->mask;
+    interp->call = s->call;
     Safefree(s->aside);
     Safefree(s->ios);
     Safefree(s);

@@ -35,6 +35,7 @@ struct perlxs_shared {
     int psig_pend[SIG_SIZE];
     int leaving;
     const sigset_t *mask;
+    perlxs_call *call;
     runops_proc_t runops;
     despatch_signals_proc_t signalhook; /* this process's own, whoever lets signals wait */
     despatch_signals_proc_t before;     /* PL_signalhook */

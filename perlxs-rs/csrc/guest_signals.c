@@ -34,7 +34,7 @@ static void S_guest_signal(int signal)
 
     if (s && s->state == RUNNING) {
 #ifdef MULTIPLICITY
-        PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp;
+        PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp->perl;
 #endif
         /* these do not look at signals again, and change nothing while they wait */
         const OPCODE op = PL_op ? PL_op->op_type : OP_NULL;
@@ -78,7 +78,7 @@ static void S_sub_signal(int signal, siginfo_t *info, void *context)
 
     if (s && s->state == RUNNING) {
 #ifdef MULTIPLICITY
-        PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp;
+        PerlInterpreter *const my_perl = (PerlInterpreter *)s->interp->perl;
 #endif
         if (S_is_parents(aTHX_ s, signal)) {
             switch (signal) {

@@ -20,7 +20,7 @@ void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, S
                old = HeVAL(entry);
                HeVAL(entry) = owned;
                SvREFCNT_dec_NN(key));
-    S_drop(aTHX_ old);
+    S_drop(aTHX_ interp, old);
 }
 
 /* Whether to look for the key runs nothing, and throws nothing. */

@@ -65,10 +65,27 @@ static void S_throw(pTHX_ void *error)
     croak_sv(sv_2mortal((SV *)error));
 }
 
-static void S_leave_boot(pTHX_ void *unused)
+static void S_leave_boot(pTHX_ void *interp)
 {
-    PERL_UNUSED_VAR(unused);
-    S_leave(aTHX_ S_leaving);
+    S_leave(aTHX_ (perlxs_interp *)interp, ((perlxs_interp *)interp)->leaving);
+}
+
+perlxs_interp *perlxs_interp_of(void *perl)
+{
+#ifdef MULTIPLICITY
+    PerlInterpreter *const my_perl = (PerlInterpreter *)perl;
+#endif
+    perlxs_interp *interp;
+
+    PERL_UNUSED_VAR(perl);
+    interp = S_find_interp((void *)THIS_PERL);
+    if (!interp) {
+#ifdef MULTIPLICITY
+        ALLOCATING(MY_CXT_INIT);
+#endif
+        ALLOCATING(interp = S_new_interp(aTHX));
+    }
+    return interp;
 }
 
 void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
@@ -86,14 +103,14 @@ void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
     b.module = m;
     status = S_guard(aTHX_ S_boot, &b, &error);
     for (i = 0; status != PERLXS_OK && i < m->nconstants; i++)
-        S_drop(aTHX_ m->constants[i].sv);
+        S_drop(aTHX_ interp, m->constants[i].sv);
     /* The caller is a Rust frame. pp_entersub leaves the scope it made for this XSUB when that
      * frame is gone: then it is thrown. */
     if (status == PERLXS_EXIT) {
-        S_drop(aTHX_ error);
+        S_drop(aTHX_ interp, error);
         /* that scope is unwound, so it leaves this one; a value would be put on what is the
          * stack now */
-        ALLOCATING(SPAGAIN; EXTEND(SP, ax + 1); ENTER; SAVEDESTRUCTOR_X(S_leave_boot, NULL));
+        ALLOCATING(SPAGAIN; EXTEND(SP, ax + 1); ENTER; SAVEDESTRUCTOR_X(S_leave_boot, interp));
         return;
     }
     if (status == PERLXS_DIED)

@@ -6,43 +6,36 @@ static void S_warn_of_drop(pTHX_ void *text)
     Perl_ck_warner(aTHX_ packWARN(WARN_MISC), "\t(in cleanup) %" SVf, SVfARG((SV *)text));
 }
 
-/* The object's last reference is gone, and its DESTROY, if it has one, has run. Signals are blocked
- * as in an XSUB. */
+/* The object's last reference is gone, and its DESTROY, if it has one, has run. */
 static int S_payload_free(pTHX_ SV *sv, MAGIC *mg)
 {
     perlxs_payload *const payload = (perlxs_payload *)mg->mg_ptr;
-    const sigset_t *const outer = S_mask;
+    perlxs_interp *const interp = S_SLOT; /* its perl may be at its end */
     const int err = errno;
-    sigset_t all;
-    sigset_t mask;
+    perlxs_call call;
     SV *panic;
 
     PERL_UNUSED_VAR(sv);
     if (!payload)
         return 0;
     mg->mg_ptr = NULL;
-    if (!outer) {
-        sigfillset(&all);
-        sigprocmask(SIG_SETMASK, &all, &mask);
-        S_mask = &mask;
-    }
-    panic = payload->drop((perlxs_interp *)THIS_PERL, payload);
+    S_begin_call(interp, &call, NULL, 0);
+    panic = payload->drop(interp, payload);
     if (panic) {
         SV *error = NULL;
 
         /* later, the panic hook's report has to do */
         if (PL_phase != PERL_PHASE_DESTRUCT)
             S_guard(aTHX_ S_warn_of_drop, panic, &error);
-        S_drop(aTHX_ error);
+        S_drop(aTHX_ interp, error);
         SvREFCNT_dec_NN(panic);
     }
-    if (!outer) {
-        S_mask = NULL;
-        sigprocmask(SIG_SETMASK, &mask, NULL);
-    }
+    S_end_call(aTHX_ interp, &call);
     errno = err;
-    if (S_leaving)
-        S_leave(aTHX_ S_leaving);
+    if (interp->leaving)
+        S_leave(aTHX_ interp, interp->leaving);
+    if (interp->late)
+        S_run_late(aTHX_ interp);
     return 0;
 }
 

@@ -1,5 +1,27 @@
 /* What comes around a fork and before an exec. */
 
+void perlxs_call_block_signals(perlxs_interp *interp, perlxs_call *call)
+{
+    dINTERP;
+    struct perlxs_blocked *blocked;
+    sigset_t all;
+
+    if (call->blocked)
+        return;
+    ALLOCATING(Newx(blocked, 1, struct perlxs_blocked));
+    blocked->outer = interp->mask;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &blocked->mask);
+    interp->mask = &blocked->mask;
+    call->blocked = blocked;
+}
+
+const sigset_t *perlxs_call_signal_mask(perlxs_interp *interp, perlxs_call *call)
+{
+    PERL_UNUSED_ARG(interp);
+    return call->blocked ? &call->blocked->mask : NULL;
+}
+
 void perlxs_before_exec(perlxs_interp *interp)
 {
     struct sigaction action;

@@ -63,7 +63,7 @@ SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv)
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
-    S_drop(aTHX_ sv);
+    S_drop(aTHX_ interp, sv);
 }
 
 SV *perlxs_list_new(perlxs_interp *interp)
@@ -125,12 +125,6 @@ int perlxs_sv_assignable(perlxs_interp *interp, SV *sv, int *out, SV **error)
     return S_guard(aTHX_ S_assignable, &a, error);
 }
 
-int perlxs_sv_plain_int(perlxs_interp *interp, SV *sv, int64_t *value)
-{
-    dINTERP;
-    return S_plain_int(sv, value);
-}
-
 struct number {
     SV *sv;
     perlxs_number *out;
@@ -181,14 +175,58 @@ static void S_number(pTHX_ void *arg)
         out->kind = SvOK(sv) || isGV_with_GP(sv) ? PERLXS_NUMBER_NONE : PERLXS_NUMBER_UNDEF;
 }
 
+/* What a plain scalar holds, with nothing to run. 0 if that takes more. */
+PERL_STATIC_INLINE int S_plain_number(pTHX_ SV *sv, perlxs_number *out)
+{
+    UV value;
+    int kind;
+
+    if (SvGMAGICAL(sv) || SvROK(sv))
+        return 0;
+    if (SvIOK(sv)) {
+        out->kind = SvIsUV(sv) && SvUVX(sv) > (UV)IV_MAX ? PERLXS_NUMBER_UINT : PERLXS_NUMBER_INT;
+        out->integer = SvIVX(sv);
+        return 1;
+    }
+    if (SvNOK(sv)) {
+        out->kind = PERLXS_NUMBER_FLOAT;
+        out->real = (double)SvNVX(sv);
+        return 1;
+    }
+    if (!SvPOK(sv))
+        return 0;
+    kind = grok_number(SvPVX_const(sv), SvCUR(sv), &value);
+    if (!kind) {
+        out->kind = PERLXS_NUMBER_NONE;
+        return 1;
+    }
+    if ((kind & ~IS_NUMBER_NEG) != IS_NUMBER_IN_UV || value > (UV)IV_MAX)
+        return 0;
+    out->kind = PERLXS_NUMBER_INT;
+    out->integer = kind & IS_NUMBER_NEG ? -(IV)value : (IV)value;
+    return 1;
+}
+
 int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **error)
 {
     dINTERP;
     struct number n;
 
+    if (LIKELY(S_plain_number(aTHX_ sv, out)))
+        return PERLXS_OK;
     n.sv = sv;
     n.out = out;
     return S_guard(aTHX_ S_number, &n, error);
+}
+
+/* Whether an assignment only replaces the value: nothing refuses, looks on, or is destroyed, and
+ * the value runs nothing either. */
+PERL_STATIC_INLINE int S_is_plain_set(perlxs_interp *interp, SV *sv, SV *value)
+{
+    return !interp->borrows
+           && !(SvFLAGS(sv) & (SVf_READONLY | SVf_PROTECT | SVs_GMG | SVs_SMG | SVs_RMG | SVf_FAKE))
+           && SvTYPE(sv) < SVt_PVMG && (!SvROK(sv) || SvREFCNT(SvRV(sv)) > 1) && !SvWEAKREF(sv)
+           && !SvGMAGICAL(value) && SvTYPE(value) <= SVt_PVMG;
 }
 
 struct set {
@@ -207,6 +245,10 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error)
     dINTERP;
     struct set s;
 
+    if (S_is_plain_set(interp, sv, value)) {
+        ALLOCATING(sv_setsv_flags(sv, value, 0));
+        return PERLXS_OK;
+    }
     s.sv = sv;
     s.value = value;
     return S_guard(aTHX_ S_set, &s, error);
@@ -228,6 +270,10 @@ int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error)
     dINTERP;
     struct copy c;
 
+    if (!SvGMAGICAL(sv) && SvTYPE(sv) <= SVt_PVMG && !(SvPOK(sv) && SvCUR(sv) > 65535)) {
+        ALLOCATING(*out = newSVsv(sv));
+        return PERLXS_OK;
+    }
     c.sv = sv;
     c.out = out;
     return S_guard(aTHX_ S_copy, &c, error);
@@ -300,6 +346,6 @@ SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv)
     d.sv = sv;
     ALLOCATING(d.text = newSVpvs("a value"));
     S_guard(aTHX_ S_describe, &d, &error);
-    S_drop(aTHX_ error);
+    S_drop(aTHX_ interp, error);
     return d.text;
 }

@@ -5,6 +5,7 @@
 #include <stdio_ext.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,6 +21,7 @@
 #include <time.h>
 
 #include "guard.c"
+#include "guard_signals.c"
 #include "xsub.c"
 #include "module.c"
 #include "interp.c"

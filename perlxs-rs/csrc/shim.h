@@ -19,9 +19,24 @@
 
 #include <stdint.h>
 
-typedef struct perlxs_interp perlxs_interp;
+typedef struct perlxs_call perlxs_call;
 
 /* ---- guard ---- */
+
+/* An interpreter, to this library. */
+typedef struct perlxs_interp {
+    void *perl;        /* its PerlInterpreter; NULL once perl is done with it */
+    perlxs_call *call; /* the innermost, while Rust runs in it; NULL while perl does */
+    const sigset_t *mask; /* the caller's signal mask, while a call has blocked all; or NULL */
+    size_t borrows;       /* of perl's strings, by Rust: nothing of perl may run */
+    void *guard;
+    CV *guard_cv;
+    perlxs_call *fault; /* the call that a fault's signal has come in */
+    int32_t late;       /* a handler that is not deferred waits for the end of the call */
+    int32_t leaving;    /* how perl is leaving this thread's frames (2: exit), or 0. Then its stacks
+                         * are unwound: nothing of perl may run before it has been passed on */
+    struct perlxs_interp *next;
+} perlxs_interp;
 
 #define PERLXS_OK 0   /* the call returned */
 #define PERLXS_DIED 1 /* it died; the exception is in *error */
@@ -35,20 +50,24 @@ typedef struct perlxs_interp perlxs_interp;
 #define PERLXS_RETURN_UINT 2
 #define PERLXS_RETURN_SV 3
 #define PERLXS_RETURN_LIST 4 /* the elements of the AV `sv`; in scalar context the last one */
+#define PERLXS_RETURN_NUM 5
+#define PERLXS_RETURN_TRUE 6
+#define PERLXS_RETURN_FALSE 7
 
-struct perlxs_held;
-typedef struct perlxs_call {
+struct perlxs_blocked;
+struct perlxs_call {
     SV *const *args; /* nargs scalars, the caller's own */
     size_t nargs;
-    const sigset_t *mask; /* the caller's signal mask, once the call is held */
-    int64_t plain;        /* of a quick XSUB: its first argument, */
-    int is_plain;         /* if that is a plain integer */
-    struct perlxs_held *held;
-    int returns;          /* PERLXS_RETURN_*; which of the members below holds */
-    int64_t integer;      /* the same bits are the unsigned one */
-    SV *sv;               /* owned */
-    SV *error;            /* owned, for PERLXS_DIED */
-} perlxs_call;
+    SV **held;           /* `args`, once they are held; or NULL */
+    perlxs_call *outer;  /* what the interpreter had for `call` */
+    struct perlxs_blocked *blocked; /* signals, by this call; or NULL */
+    int returns;         /* PERLXS_RETURN_*; which of the members below holds */
+    int64_t integer;     /* the same bits are the unsigned one */
+    double real;
+    SV *sv;    /* owned */
+    SV *error; /* owned, for PERLXS_DIED */
+    SV *room[6];
+};
 
 typedef struct perlxs_xsub perlxs_xsub;
 typedef int (*perlxs_body)(perlxs_interp *, const perlxs_xsub *, perlxs_call *);
@@ -60,11 +79,7 @@ struct perlxs_xsub {
     perlxs_body body;
     int32_t min_args;
     int32_t max_args; /* -1: no limit */
-    int32_t quick; /* starts without perlxs_call_hold; its first argument may be plain */
 };
-
-/* Keeps the arguments alive and blocks all signals until the body has returned. */
-void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call);
 
 /* What the caller takes (perlapi: GIMME_V). */
 #define PERLXS_CONTEXT_VOID 0
@@ -89,6 +104,9 @@ typedef struct perlxs_module {
     size_t nconstants;
 } perlxs_module;
 
+/* What stands for the interpreter `perl` here, the PerlInterpreter of a boot function's caller. NULL
+ * if perl is at its end. */
+perlxs_interp *perlxs_interp_of(void *perl);
 /* Checks perl's API and the module's version (perlapi: xs_handshake), then defines
  * what `m` lists. What goes wrong is thrown once the caller has returned to perl. */
 void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m);
@@ -133,8 +151,6 @@ typedef struct perlxs_number {
     double real;
 } perlxs_number;
 
-/* 1 and *value if `sv` is a plain integer: no magic, no reference, nothing to run. */
-int perlxs_sv_plain_int(perlxs_interp *interp, SV *sv, int64_t *value);
 int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **error);
 
 int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
@@ -246,7 +262,7 @@ int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payloa
 
 /* ---- taint ---- */
 
-/* What taint mode says if something tainted has been read since perlxs_call_hold (perlapi:
+/* What taint mode says if something tainted has been read in this call (perlapi:
  * TAINT_PROPER), or if the environment is not to be trusted (perlapi: TAINT_ENV). */
 int perlxs_taint_proper(perlxs_interp *interp, const char *what, SV **error);
 int perlxs_taint_env(perlxs_interp *interp, SV **error);
@@ -262,6 +278,11 @@ int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len);
 
 /* ---- process ---- */
 
+/* Blocks all signals until the body has returned. perl code that runs meanwhile has the caller's
+ * mask. */
+void perlxs_call_block_signals(perlxs_interp *interp, perlxs_call *call);
+/* That mask; NULL if signals are not blocked. */
+const sigset_t *perlxs_call_signal_mask(perlxs_interp *interp, perlxs_call *call);
 /* Gives SIGFPE, which perl ignores for itself, what it had before perl (perl.h, PERL_FPU_INIT). */
 void perlxs_before_exec(perlxs_interp *interp);
 

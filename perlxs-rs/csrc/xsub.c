@@ -1,42 +1,5 @@
 /* The XSUB table and the one entry. */
 
-/* What keeps a call undisturbed. */
-struct perlxs_held {
-    sigset_t mask;
-    const sigset_t *outer; /* S_mask before */
-    SV *args[1];           /* call->nargs of them */
-};
-
-void perlxs_call_hold(perlxs_interp *interp, perlxs_call *call)
-{
-    dINTERP;
-    struct perlxs_held *held;
-    sigset_t all;
-    size_t i;
-
-    if (call->held)
-        return;
-    TAINT_NOT; /* as a sub's first statement: the caller's expression may have read anything */
-    ALLOCATING(Newxc(held, sizeof *held + call->nargs * sizeof(SV *), char, struct perlxs_held));
-    /* perl's stack holds no references: what a magical argument runs could free another. One that
-     * its caller has freed while it stood in @_ is undef, as it is there. */
-    for (i = 0; i < call->nargs; i++) {
-        SV *const sv = call->args[i];
-
-        if (SvIS_FREED(sv))
-            held->args[i] = perlxs_sv_new_undef(interp);
-        else
-            held->args[i] = SvREFCNT_inc_simple_NN(sv);
-    }
-    held->outer = S_mask;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &held->mask);
-    S_mask = &held->mask;
-    call->mask = &held->mask;
-    call->args = held->args;
-    call->held = held;
-}
-
 int perlxs_call_context(perlxs_interp *interp)
 {
     dINTERP;
@@ -50,33 +13,48 @@ int perlxs_call_context(perlxs_interp *interp)
     }
 }
 
-/* Undoes perlxs_call_hold. Returns how perl is leaving, or 0. The signal mask comes last: a handler
- * that waits for it may throw. */
-static int S_release(pTHX_ perlxs_call *call)
+/* Signals that a call has blocked. */
+struct perlxs_blocked {
+    sigset_t mask;         /* the caller's */
+    const sigset_t *outer; /* the interpreter's before */
+};
+
+/* The end of a Rust frame: perl goes on. It may run destructors of what the call has held, with its
+ * temporaries. The signal mask comes last: a handler that waits for it may throw. */
+static void S_end_call(pTHX_ perlxs_interp *interp, perlxs_call *call)
 {
-    struct perlxs_held *const held = call->held;
-    const sigset_t mask = held->mask;
-    const int leaving = S_leaving;
-    const int err = errno;
+    struct perlxs_blocked *const blocked = call->blocked;
     size_t i;
 
-    S_leaving = 0;
-    S_mask = held->outer;
-    for (i = 0; i < call->nargs; i++)
-        S_dec_later(aTHX_ held->args[i]);
-    Safefree(held);
-    errno = err;
-    sigprocmask(SIG_SETMASK, &mask, NULL);
-    return leaving;
+    if (call->held) {
+        for (i = 0; i < call->nargs; i++)
+            S_dec_later(aTHX_ call->held[i]);
+        if (call->held != call->room)
+            Safefree(call->held);
+    }
+    interp->call = call->outer;
+    interp->fault = NULL;
+    interp->borrows = 0;
+    if (blocked) {
+        const sigset_t mask = blocked->mask;
+        const int err = errno;
+
+        interp->mask = blocked->outer;
+        Safefree(blocked);
+        errno = err;
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+    }
 }
 
-/* Whether it is an integer without magic, and no reference: nothing to run. */
-PERL_STATIC_INLINE int S_plain_int(SV *sv, int64_t *value)
+/* Begins a Rust frame, with these arguments. */
+PERL_STATIC_INLINE void S_begin_call(perlxs_interp *interp, perlxs_call *call, SV **args, size_t nargs)
 {
-    if (SvGMAGICAL(sv) || SvROK(sv) || !SvIOK(sv) || SvIsUV(sv))
-        return 0;
-    *value = SvIVX(sv);
-    return 1;
+    call->args = args;
+    call->nargs = nargs;
+    call->held = NULL;
+    call->blocked = NULL;
+    call->outer = interp->call;
+    interp->call = call;
 }
 
 /* The XSUB of every CV that perlxs defines. All that Rust owns is gone when it throws. */
@@ -84,32 +62,31 @@ static XSPROTO(S_entry)
 {
     dXSARGS;
     const perlxs_xsub *const x = (const perlxs_xsub *)XSANY.any_ptr;
+    perlxs_interp *const interp = S_interp(aTHX);
     perlxs_call call;
     int status;
+    I32 i;
 
     if (UNLIKELY(items < x->min_args || (U32)items > (U32)x->max_args)) /* -1: no limit */
         croak_xs_usage(cv, x->params);
+    TAINT_NOT; /* as a sub's first statement: the caller's expression may have read anything */
+    for (i = 0; i < items; i++)
+        if (UNLIKELY(SvIS_FREED(ST(i)))) /* while it stood in @_: undef, as it is there */
+            ST(i) = sv_newmortal();
 
-    call.args = &ST(0);
-    call.nargs = items;
-    call.mask = NULL;
-    call.held = NULL;
-    call.is_plain = x->quick && items > 0 && S_plain_int(ST(0), &call.plain);
-    if (!x->quick)
-        perlxs_call_hold((perlxs_interp *)THIS_PERL, &call);
-    status = x->body((perlxs_interp *)THIS_PERL, x, &call);
+    S_begin_call(interp, &call, &ST(0), items);
+    status = x->body(interp, x, &call);
     /* what comes now may throw */
     if (UNLIKELY(status == PERLXS_DIED))
         sv_2mortal(call.error);
     else if (status == PERLXS_OK
              && (call.returns == PERLXS_RETURN_SV || call.returns == PERLXS_RETURN_LIST))
         sv_2mortal(call.sv);
-    if (call.held) {
-        const int leaving = S_release(aTHX_ &call);
-
-        if (leaving)
-            S_leave(aTHX_ leaving);
-    }
+    S_end_call(aTHX_ interp, &call);
+    if (UNLIKELY(interp->leaving))
+        S_leave(aTHX_ interp, interp->leaving);
+    if (UNLIKELY(interp->late))
+        S_run_late(aTHX_ interp);
     if (UNLIKELY(status == PERLXS_DIED))
         croak_sv(call.error);
 
@@ -117,26 +94,39 @@ static XSPROTO(S_entry)
     SP -= items;
     if (items == 0)
         EXTEND(SP, 1);
-    if (call.returns == PERLXS_RETURN_SV)
+    switch (call.returns) {
+    case PERLXS_RETURN_UNDEF:
+        PUSHs(&PL_sv_undef);
+        break;
+    case PERLXS_RETURN_TRUE:
+        PUSHs(&PL_sv_yes);
+        break;
+    case PERLXS_RETURN_FALSE:
+        PUSHs(&PL_sv_no);
+        break;
+    case PERLXS_RETURN_SV:
         PUSHs(call.sv);
-    else if (call.returns == PERLXS_RETURN_LIST) {
+        break;
+    case PERLXS_RETURN_LIST: {
         AV *const list = (AV *)call.sv;
         const SSize_t count = av_len(list) + 1;
-        SSize_t i;
+        SSize_t n;
 
         EXTEND(SP, count);
-        for (i = 0; i < count; i++)
-            PUSHs(sv_2mortal(SvREFCNT_inc_simple_NN(AvARRAY(list)[i])));
+        for (n = 0; n < count; n++)
+            PUSHs(sv_2mortal(SvREFCNT_inc_simple_NN(AvARRAY(list)[n])));
+        break;
     }
-    else if (call.returns == PERLXS_RETURN_UNDEF)
-        PUSHs(&PL_sv_undef);
-    else {
+    default: {
         dXSTARG;
         if (call.returns == PERLXS_RETURN_INT)
             TARGi((IV)call.integer, 1);
+        else if (call.returns == PERLXS_RETURN_NUM)
+            TARGn(call.real, 1);
         else
             TARGu((UV)call.integer, 1);
         PUSHs(TARG);
+    }
     }
     PUTBACK;
 }

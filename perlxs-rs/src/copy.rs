@@ -44,7 +44,7 @@ impl Call<'_> {
             let outcome = ffi::perlxs_main_run(
                 perl,
                 code.cv().raw(),
-                &start.raw(self.raw().mask),
+                &start.raw(self.raw_mask()),
                 start.on_exit,
                 &mut status,
             );

@@ -4,12 +4,6 @@
 
 use std::ffi::{c_char, c_int, c_long, c_void};
 
-/// perl's interpreter (`PerlInterpreter`).
-#[repr(C)]
-pub struct Interp {
-    _opaque: [u8; 0],
-}
-
 /// perl's scalar, or another thing with a reference count (`SV`).
 #[repr(C)]
 pub struct Sv {
@@ -22,9 +16,9 @@ pub struct Cv {
     _opaque: [u8; 0],
 }
 
-/// What keeps a call undisturbed.
+/// Signals that a call has blocked.
 #[repr(C)]
-pub struct Held {
+pub struct Blocked {
     _opaque: [u8; 0],
 }
 
@@ -42,6 +36,22 @@ pub struct SigSet {
 
 // ---- guard ----
 
+/// An interpreter, to this library.
+#[repr(C)]
+pub struct Interp {
+    /// Its `PerlInterpreter`; null once perl is done with it.
+    pub perl: *mut c_void,
+    pub call: *mut Call,
+    pub mask: *const SigSet,
+    pub borrows: usize,
+    pub guard: *mut c_void,
+    pub guard_cv: *mut Cv,
+    pub fault: *mut Call,
+    pub late: i32,
+    pub leaving: i32,
+    pub next: *mut Interp,
+}
+
 pub const OK: c_int = 0;
 pub const DIED: c_int = 1;
 pub const EXIT: c_int = 2;
@@ -54,18 +64,23 @@ pub const RETURN_UINT: c_int = 2;
 pub const RETURN_SV: c_int = 3;
 pub const RETURN_LIST: c_int = 4;
 
+pub const RETURN_NUM: c_int = 5;
+pub const RETURN_TRUE: c_int = 6;
+pub const RETURN_FALSE: c_int = 7;
+
 #[repr(C)]
 pub struct Call {
     pub args: *const *mut Sv,
     pub nargs: usize,
-    pub mask: *const SigSet,
-    pub plain: i64,
-    pub is_plain: c_int,
-    pub held: *mut Held,
+    pub held: *mut *mut Sv,
+    pub outer: *mut Call,
+    pub blocked: *mut Blocked,
     pub returns: c_int,
     pub integer: i64,
+    pub real: f64,
     pub sv: *mut Sv,
     pub error: *mut Sv,
+    pub room: [*mut Sv; 6],
 }
 
 pub type Body = unsafe extern "C" fn(*mut Interp, *const Xsub, *mut Call) -> c_int;
@@ -78,14 +93,12 @@ pub struct Xsub {
     pub body: Body,
     pub min_args: i32,
     pub max_args: i32,
-    pub quick: i32,
 }
 
 pub const CONTEXT_SCALAR: c_int = 1;
 pub const CONTEXT_LIST: c_int = 2;
 
 unsafe extern "C" {
-    pub fn perlxs_call_hold(interp: *mut Interp, call: *mut Call);
     pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
 }
 
@@ -109,6 +122,7 @@ pub struct Module {
 }
 
 unsafe extern "C" {
+    pub fn perlxs_interp_of(perl: *mut c_void) -> *mut Interp;
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
 }
 
@@ -171,7 +185,6 @@ unsafe extern "C" {
         out: *mut c_int,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_sv_plain_int(interp: *mut Interp, sv: *mut Sv, value: *mut i64) -> c_int;
     pub fn perlxs_sv_number(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -447,6 +460,8 @@ pub struct Start {
 }
 
 unsafe extern "C" {
+    pub fn perlxs_call_block_signals(interp: *mut Interp, call: *mut Call);
+    pub fn perlxs_call_signal_mask(interp: *mut Interp, call: *mut Call) -> *const SigSet;
     pub fn perlxs_before_exec(interp: *mut Interp);
     pub fn perlxs_flush_all(interp: *mut Interp, error: *mut *mut Sv) -> c_int;
     pub fn perlxs_fork_lock(interp: *mut Interp);

@@ -114,7 +114,7 @@ impl Shared<'_, '_> {
     ) -> c_int {
         let mask = match keep_signals {
             true => std::ptr::null(),
-            false => self.call.raw().mask,
+            false => self.call.raw_mask(),
         };
         // SAFETY: the interpreter is this process's, until it ends.
         unsafe {
@@ -176,6 +176,7 @@ impl Call<'_> {
         shares_files: bool,
         start: impl FnOnce(&Shared<'_, '_>) -> R,
     ) -> Result<R> {
+        self.block_signals();
         struct End(Perl, *mut ffi::Shared);
         impl End {
             fn end(self) -> Result<()> {

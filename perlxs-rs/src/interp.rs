@@ -9,8 +9,10 @@ use crate::{Result, Scalar, ffi};
 
 /// A handle to the perl interpreter that called us.
 ///
-/// It is valid on the thread of that interpreter while the interpreter lives, and cannot be
-/// sent to another thread. On a perl built without MULTIPLICITY it carries nothing.
+/// It cannot be sent to another thread. What is kept of an interpreter (a [`Scalar`] in a
+/// `thread_local!`, say) until perl is done with it cannot be used any more: that panics, and to
+/// drop it does nothing. While perl clones an interpreter, both are there on one thread; a value of
+/// one is an error where the other's is meant.
 ///
 /// ```
 /// # use perlxs::*;
@@ -63,13 +65,23 @@ pub struct Perl {
 }
 
 impl Perl {
-    /// Wraps what perl passed to an XSUB.
+    /// Wraps what stands for an interpreter in the shim.
     pub(crate) fn from_raw(raw: *mut ffi::Interp) -> Self {
         Perl { raw }
     }
 
+    /// For the shim.
+    ///
+    /// # Panics
+    /// If perl is done with the interpreter: its values are no more.
     pub(crate) fn raw(self) -> *mut ffi::Interp {
+        assert!(self.is_alive(), "this interpreter is at its end");
         self.raw
+    }
+
+    pub(crate) fn is_alive(self) -> bool {
+        // SAFETY: the shim never frees it.
+        unsafe { !(*self.raw).perl.is_null() }
     }
 
     /// The package variable of this name, with its package and without `$`. It is made if there

@@ -81,7 +81,7 @@ pub use object::Object;
 pub use process::Start;
 pub use reference::Kind;
 pub use scalar::{Number, Scalar};
-pub use xsub::{Body, Call, Context, Value, Xsub};
+pub use xsub::{Arg, Body, Call, Context, Value, Xsub};
 
 #[cfg(doc)]
 #[doc = include_str!("../doc/from-xs.md")]
@@ -115,7 +115,7 @@ macro_rules! define_boot {
         /// For perl alone.
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, unsafe_code)]
-        pub unsafe extern "C" fn $name(perl: *mut $crate::ffi::Interp, cv: *mut $crate::ffi::Cv) {
+        pub unsafe extern "C" fn $name(perl: *mut ::core::ffi::c_void, cv: *mut $crate::ffi::Cv) {
             // SAFETY: perl calls this as an XSUB, with its interpreter and the CV.
             unsafe { $crate::boot_module(perl, cv, $module) }
         }

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::panic::catch_unwind;
 
 use crate::{Constant, Perl, Xsub, ffi};
@@ -45,7 +45,12 @@ impl Module {
 ///
 /// # Safety
 /// Only from a boot function, with what perl passed to it.
-pub unsafe fn boot_module(interp: *mut ffi::Interp, cv: *mut ffi::Cv, module: fn() -> Module) {
+pub unsafe fn boot_module(perl: *mut c_void, cv: *mut ffi::Cv, module: fn() -> Module) {
+    // SAFETY: perl's own interpreter, or null where there is only one.
+    let interp = unsafe { ffi::perlxs_interp_of(perl) };
+    if interp.is_null() {
+        return;
+    }
     let perl = Perl::from_raw(interp);
     // Nobody is here to hear of a panic: the module stays undefined, and the caller finds out.
     let Ok((module, mut constants)) = catch_unwind(|| {

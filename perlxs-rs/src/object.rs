@@ -89,11 +89,14 @@ unsafe extern "C" fn drop_payload<T>(
     interp: *mut ffi::Interp,
     payload: *mut ffi::Payload,
 ) -> *mut ffi::Sv {
+    let perl = Perl::from_raw(interp);
     // SAFETY: the shim gives back what `Object::new` gave to it, once.
     let payload = unsafe { Box::from_raw(payload.cast::<Payload<T>>()) };
     match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         Ok(()) => ptr::null_mut(),
-        Err(panic) => Scalar::new(Perl::from_raw(interp), panic_text(&*panic)).into_raw(),
+        // later, the panic hook's report has to do
+        Err(_) if !perl.is_alive() => ptr::null_mut(),
+        Err(panic) => Scalar::new(perl, panic_text(&*panic)).into_raw(),
     }
 }
 

@@ -2,11 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::io;
 
 use crate::guard::contained;
-use crate::{Perl, Result, Scalar, ffi};
+use crate::{Call, Perl, Result, Scalar, ffi};
 
 /// What a new process starts with: for [`Call::run_main`](crate::Call::run_main) and
 /// [`Shared::run`](crate::Shared::run).
@@ -17,6 +17,7 @@ use crate::{Perl, Result, Scalar, ffi};
 /// fn in_child(call: &Call<'_>) -> Result<Value> {
 ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("in_child needs code"))?;
 ///     call.perl().flush_all()?;
+///     call.block_signals();
 ///     let start = Start { errno: 0, ..Start::default() };
 ///     let pid = call.perl().with_fork_locks(|| {
 ///         // SAFETY: the child does not return; fork(3) would take the locks itself.
@@ -65,6 +66,30 @@ impl Start<'_> {
     }
 }
 
+impl Call<'_> {
+    /// Blocks all signals until the body has returned: for the time in which a process is copied or
+    /// shared. Perl code that runs meanwhile has the caller's signal mask.
+    ///
+    /// Example: [`Perl::before_exec`].
+    pub fn block_signals(&self) {
+        // SAFETY: the shim's own struct, of this call.
+        unsafe { ffi::perlxs_call_block_signals(self.perl().raw(), self.raw()) }
+    }
+
+    /// The caller's signal mask, a `sigset_t`, once signals are
+    /// [blocked](Call::block_signals); else null. For a process that the body starts.
+    ///
+    /// Example: [`Perl::before_exec`].
+    pub fn signal_mask(&self) -> *const c_void {
+        self.raw_mask().cast()
+    }
+
+    pub(crate) fn raw_mask(&self) -> *const ffi::SigSet {
+        // SAFETY: the shim's own struct, of this call.
+        unsafe { ffi::perlxs_call_signal_mask(self.perl().raw(), self.raw()) }
+    }
+}
+
 impl Perl {
     /// Flushes all output handles, as perl does before it forks
     /// (`PERL_FLUSHALL_FOR_CHILD`).
@@ -91,6 +116,7 @@ impl Perl {
     /// fn program(call: &Call<'_>) -> Result<Value> {
     ///     let path = call.arg(0).file_name()?.unwrap_or_default();
     ///     let path = std::ffi::CString::new(path).map_err(|e| Error::croak(e.to_string()))?;
+    ///     call.block_signals();
     ///     let mask = call.signal_mask();
     ///     // SAFETY: the child makes system calls only, then execs or ends.
     ///     unsafe {
@@ -155,6 +181,7 @@ impl Perl {
     /// fn forked(call: &Call<'_>) -> Result<Value> {
     ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("forked needs code"))?;
     ///     call.perl().flush_all()?;
+    ///     call.block_signals();
     ///     // SAFETY: the copy runs code as a main program, and ends.
     ///     let pid = unsafe { call.perl().fork() };
     ///     let pid = pid.map_err(|error| Error::croak(error.to_string()))?;

@@ -219,11 +219,6 @@ impl Scalar {
     /// Example: [`Number`].
     pub fn number(&self) -> Result<Number> {
         let (perl, sv) = (self.perl.raw(), self.raw());
-        let mut plain = 0;
-        // SAFETY: a live scalar of this interpreter; `plain` outlives the call.
-        if unsafe { ffi::perlxs_sv_plain_int(perl, sv, &mut plain) } != 0 {
-            return Ok(Number::Int(plain));
-        }
         let mut number = ffi::Number::default();
         contained(self.perl, |error| {
             // SAFETY: as above.
@@ -334,8 +329,10 @@ impl Clone for Scalar {
 
 impl Drop for Scalar {
     fn drop(&mut self) {
-        // SAFETY: this reference is ours.
-        unsafe { ffi::perlxs_sv_dec(self.perl.raw(), self.raw()) }
+        if self.perl.is_alive() {
+            // SAFETY: this reference is ours.
+            unsafe { ffi::perlxs_sv_dec(self.perl.raw(), self.raw()) }
+        }
     }
 }
 

@@ -8,14 +8,14 @@ use crate::guard::contained;
 use crate::{Call, Perl, Result, ffi};
 
 impl Call<'_> {
-    /// syscall(2), for one that may sleep: with the caller's signal mask, which
-    /// [`hold`](Call::hold) has set aside. As with perl's `waitpid`, a handler for a signal that
-    /// arrives runs meanwhile, and then the call is made again; it never fails with EINTR.
+    /// syscall(2), for one that may sleep. As with perl's `waitpid`, a handler for a signal that
+    /// arrives runs meanwhile, and then the call is made again; it never fails with EINTR. Where
+    /// the body has blocked signals, it is made with the caller's signal mask.
     ///
     /// Of `args` those that the call does not have are 0. Returns what the call returned, or its
     /// errno.
     ///
-    /// What arrived before, while signals were blocked, is handled first. As with `waitpid`, a
+    /// What arrived before is handled first. As with `waitpid`, a
     /// handler of perl's is late for a signal that arrives in the last nanoseconds before the call
     /// sleeps: it runs when the call returns, or with the next signal.
     ///
@@ -59,8 +59,8 @@ impl Call<'_> {
 
     /// As [`syscall`](Call::syscall), after another call, `first`, by its number and arguments,
     /// which is made once, with the caller's signal mask too: what `first` brings about cannot send
-    /// its signal while that is still blocked here, and so to another thread. What `first` returns
-    /// is not told.
+    /// its signal while that is blocked here, and so to another thread. What `first` returns is not
+    /// told.
     ///
     /// # Safety
     /// As for [`syscall`](Call::syscall), of both.

@@ -2,9 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_int};
+use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
@@ -193,20 +195,15 @@ pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
 ///     Ok(sum.into())
 /// }
 ///
-/// /// `successor($n)`, in nanoseconds for a plain integer.
+/// /// `successor($n)`
 /// fn successor(call: &Call<'_>) -> Result<Value> {
-///     if let Some(n) = call.plain_int() {
-///         return Ok(Value::Int(n.wrapping_add(1)));
-///     }
-///     call.hold();
 ///     let n = call.arg(0).number()?.integer();
 ///     let n = n.ok_or_else(|| Error::croak("successor needs an integer"))?;
 ///     Ok(Value::Int((n as i64).wrapping_add(1)))
 /// }
 ///
 /// static SUM_XSUB: Xsub = Xsub::new(c"Math::sum", c"...", 0, None, SUM).prototype(c"@");
-/// static SUCCESSOR: Xsub =
-///     Xsub::new(c"Math::successor", c"n", 1, Some(1), successor).quick();
+/// static SUCCESSOR: Xsub = Xsub::new(c"Math::successor", c"n", 1, Some(1), successor);
 ///
 /// fn module() -> Module {
 ///     Module::new(c"Math", c"1.0", &[&SUM_XSUB, &SUCCESSOR])
@@ -257,7 +254,6 @@ impl Xsub {
                     Some(n) => n as i32,
                     None => -1,
                 },
-                quick: 0,
             },
             body,
         }
@@ -268,18 +264,6 @@ impl Xsub {
     /// Example: [`Xsub`].
     pub const fn prototype(mut self, prototype: &'static CStr) -> Self {
         self.raw.prototype = prototype.as_ptr();
-        self
-    }
-
-    /// For a body that is done in nanoseconds if its argument is a plain integer.
-    ///
-    /// Other bodies start [held](Call::hold). This one starts as it is called, and may own nothing
-    /// that needs to be dropped, and use nothing but [`Call::plain_int`], before it has called
-    /// [`Call::hold`].
-    ///
-    /// Example: [`Xsub`].
-    pub const fn quick(mut self) -> Self {
-        self.raw.quick = 1;
         self
     }
 }
@@ -317,8 +301,45 @@ impl Xsub {
 /// ```
 pub struct Call<'c> {
     perl: Perl,
-    raw: &'c UnsafeCell<ffi::Call>,
-    not_send: PhantomData<*const ()>,
+    raw: *mut ffi::Call,
+    body: PhantomData<&'c ()>,
+}
+
+/// An argument, used as a [`Scalar`] ([`Deref`]): the caller's own, not a copy. `clone()` gives one
+/// that is counted, to be kept for longer than the call.
+///
+/// Example: [`Call`].
+pub struct Arg<'a> {
+    // perl, or the shim once anything can free it, holds the reference
+    scalar: ManuallyDrop<Scalar>,
+    call: PhantomData<&'a ()>,
+}
+
+impl Deref for Arg<'_> {
+    type Target = Scalar;
+
+    #[inline]
+    fn deref(&self) -> &Scalar {
+        &self.scalar
+    }
+}
+
+impl fmt::Debug for Arg<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.scalar.fmt(f)
+    }
+}
+
+impl From<Arg<'_>> for Value {
+    fn from(arg: Arg<'_>) -> Self {
+        Value::Scalar(arg.clone())
+    }
+}
+
+impl From<&Arg<'_>> for Value {
+    fn from(arg: &Arg<'_>) -> Self {
+        Value::Scalar((*arg).clone())
+    }
 }
 
 impl Call<'_> {
@@ -333,7 +354,8 @@ impl Call<'_> {
     ///
     /// Example: [`Call`].
     pub fn len(&self) -> usize {
-        self.raw().nargs
+        // SAFETY: the shim's struct, alive while the body runs.
+        unsafe { (*self.raw).nargs }
     }
 
     /// Whether there are none.
@@ -343,55 +365,38 @@ impl Call<'_> {
         self.len() == 0
     }
 
-    /// Keeps the arguments alive, and all signals blocked, until the body has returned.
-    ///
-    /// perl's deferred signal handlers wait anyway; immediate ones (`POSIX::sigaction` without
-    /// `safe`) would otherwise run in the middle of Rust, and a `die` there would be a longjmp
-    /// across it. Perl code that the body runs has the caller's signal mask.
-    ///
-    /// Every body but that of a [quick](Xsub::quick) XSUB starts like this; then it does nothing.
-    ///
-    /// Example: [`Xsub`].
-    pub fn hold(&self) {
-        // SAFETY: the shim's own struct, of this call.
-        unsafe { ffi::perlxs_call_hold(self.perl.raw(), self.raw.get()) }
-    }
-
-    /// The first argument of a [quick](Xsub::quick) XSUB, if it is there and a plain signed
-    /// integer, without magic. `None` says nothing: [`Scalar::number`] reads the rest.
-    ///
-    /// Example: [`Xsub`].
-    #[inline]
-    pub fn plain_int(&self) -> Option<i64> {
-        let call = self.raw();
-        (call.is_plain != 0).then_some(call.plain)
-    }
-
     /// Argument `i`, counted from 0: the caller's own scalar, not a copy.
     ///
     /// # Panics
     /// If there are not so many; [`get`](Call::get) asks.
     ///
     /// Example: [`Call`].
-    pub fn arg(&self, i: usize) -> Scalar {
+    #[inline]
+    pub fn arg(&self, i: usize) -> Arg<'_> {
         self.get(i).expect("an argument below Xsub's min_args")
     }
 
     /// Argument `i`, counted from 0, or `None` if there are not so many.
     ///
     /// Example: [`Call`].
-    pub fn get(&self, i: usize) -> Option<Scalar> {
+    #[inline]
+    pub fn get(&self, i: usize) -> Option<Arg<'_>> {
         if i >= self.len() {
             return None;
         }
-        // SAFETY: the shim holds `nargs` live scalars until the XSUB has returned.
-        unsafe { Some(Scalar::from_borrowed(self.perl, *self.raw().args.add(i))) }
+        // SAFETY: `nargs` scalars, which live until the body has returned: what could free one
+        // makes the shim hold them all.
+        let scalar = unsafe { Scalar::from_owned(self.perl, *(*self.raw).args.add(i)) };
+        Some(Arg {
+            scalar: ManuallyDrop::new(scalar),
+            call: PhantomData,
+        })
     }
 
     /// All arguments; `skip(n)` leaves those after the first `n`.
     ///
     /// Example: [`Call`].
-    pub fn args(&self) -> impl DoubleEndedIterator<Item = Scalar> + ExactSizeIterator {
+    pub fn args(&self) -> impl DoubleEndedIterator<Item = Arg<'_>> + ExactSizeIterator {
         (0..self.len()).map(|i| self.arg(i))
     }
 
@@ -407,17 +412,8 @@ impl Call<'_> {
         }
     }
 
-    /// The caller's signal mask, a `sigset_t`, while the call is [held](Call::hold), else null. For
-    /// a process that the body starts, which has all signals blocked otherwise.
-    ///
-    /// Example: [`Perl::before_exec`].
-    pub fn signal_mask(&self) -> *const c_void {
-        self.raw().mask.cast()
-    }
-
-    pub(crate) fn raw(&self) -> &ffi::Call {
-        // SAFETY: only `hold` writes to it, and keeps no reference meanwhile.
-        unsafe { &*self.raw.get() }
+    pub(crate) fn raw(&self) -> *mut ffi::Call {
+        self.raw
     }
 }
 
@@ -443,10 +439,8 @@ unsafe extern "C" fn enter(
     let body = unsafe { (*xsub.cast::<Xsub>()).body };
     let arguments = Call {
         perl,
-        // SAFETY: the shim's struct outlives this call; until the body is done only `hold` writes
-        // to it.
-        raw: unsafe { &*call.cast::<UnsafeCell<ffi::Call>>() },
-        not_send: PhantomData,
+        raw: call,
+        body: PhantomData,
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&arguments)))
         .unwrap_or_else(|payload| Err(Error::croak(panic_text(&*payload))));
@@ -455,6 +449,12 @@ unsafe extern "C" fn enter(
     match outcome {
         Err(error) => return throw(perl, error, out),
         Ok(Value::Undef) => out.returns = ffi::RETURN_UNDEF,
+        Ok(Value::Bool(true)) => out.returns = ffi::RETURN_TRUE,
+        Ok(Value::Bool(false)) => out.returns = ffi::RETURN_FALSE,
+        Ok(Value::Float(f)) => {
+            out.returns = ffi::RETURN_NUM;
+            out.real = f;
+        }
         Ok(Value::Int(i)) => {
             out.returns = ffi::RETURN_INT;
             out.integer = i;

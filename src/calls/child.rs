@@ -181,6 +181,7 @@ fn start_killer(call: &Call<'_>) -> Result<Value> {
     let started = pidfd("terminate", &call.arg(0)).and_then(|pidfd| {
         let after = read::seconds("Child::terminate", "$seconds", &call.arg(1))?;
         let decades = Duration::from_secs(i32::MAX as u64);
+        call.block_signals(); // the process, too, has no use for any
         let killer = killer::start(pidfd, read::duration(after).unwrap_or(decades))?;
         Ok(killer.into_raw_fd().into())
     });

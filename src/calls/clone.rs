@@ -55,7 +55,7 @@ fn clone_arguments(call: &Call<'_>) -> core::result::Result<CloneRequest, Error>
         _ => {}
     }
     let tls = match flags.contains(CloneFlags::SETTLS) {
-        true => Some(tls("clone", "$tls", call.get(4))?),
+        true => Some(tls("clone", "$tls", call.get(4).as_deref())?),
         false => None,
     };
     let ctid = match flags.wants_child_tid() {
@@ -64,7 +64,7 @@ fn clone_arguments(call: &Call<'_>) -> core::result::Result<CloneRequest, Error>
             let ctid = ctid.ok_or_else(|| missing("clone", flag, "$ctid"))?;
             Some(match address_tid("clone", "$ctid", &ctid)? {
                 Some(address) => address,
-                None => variable_tid("clone", "$ctid", ctid)?,
+                None => variable_tid("clone", "$ctid", &ctid)?,
             })
         }
         None => None,
@@ -73,7 +73,7 @@ fn clone_arguments(call: &Call<'_>) -> core::result::Result<CloneRequest, Error>
         code,
         stack_size,
         flags,
-        ptid,
+        ptid: ptid.map(|ptid| ptid.clone()),
         tls,
         ctid,
         pidfd: None,
@@ -133,7 +133,7 @@ fn clone3_arguments(call: &Call<'_>) -> core::result::Result<CloneRequest, Error
             }
             "child_tid" => {
                 ctid = Some(match value.referent() {
-                    Some(variable) => variable_tid(FUNCTION, "child_tid", variable)?,
+                    Some(variable) => variable_tid(FUNCTION, "child_tid", &variable)?,
                     None => address_tid(FUNCTION, "child_tid", &value)?.ok_or_else(|| {
                         Error::usage(format!(
                             "Linux::Clone::clone3: child_tid must be a reference to a scalar \
@@ -144,7 +144,7 @@ fn clone3_arguments(call: &Call<'_>) -> core::result::Result<CloneRequest, Error
                 });
             }
             "tls" => {
-                tls_given = Some(tls(FUNCTION, "tls", Some(value))?);
+                tls_given = Some(tls(FUNCTION, "tls", Some(&value))?);
                 implied |= CloneFlags::SETTLS;
             }
             "set_tid" => set_tid = thread_ids(FUNCTION, &value)?,
@@ -284,9 +284,9 @@ fn variable(key: &str, value: &Scalar) -> core::result::Result<Scalar, Error> {
 }
 
 /// A variable for the child's thread id.
-fn variable_tid(function: &str, name: &str, sv: Scalar) -> core::result::Result<ChildTid, Error> {
+fn variable_tid(function: &str, name: &str, sv: &Scalar) -> core::result::Result<ChildTid, Error> {
     match sv.assignable()? {
-        true => Ok(ChildTid::Variable(sv)),
+        true => Ok(ChildTid::Variable(sv.clone())),
         false => Err(Error::usage(format!(
             "Linux::Clone::{function}: {name} is neither a variable nor an address: {}",
             sv.describe()
@@ -320,7 +320,7 @@ fn missing(function: &str, flag: &str, name: &str) -> Error {
 }
 
 #[cfg(not(target_arch = "x86"))]
-fn tls(function: &str, name: &str, arg: Option<Scalar>) -> core::result::Result<Tls, Error> {
+fn tls(function: &str, name: &str, arg: Option<&Scalar>) -> core::result::Result<Tls, Error> {
     let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
         return Err(missing(function, "SETTLS", name));
     };
@@ -335,7 +335,7 @@ fn tls(function: &str, name: &str, arg: Option<Scalar>) -> core::result::Result<
 
 /// On i386 `$tls` is the bytes of a `struct user_desc` (set_thread_area(2)).
 #[cfg(target_arch = "x86")]
-fn tls(function: &str, name: &str, arg: Option<Scalar>) -> core::result::Result<Tls, Error> {
+fn tls(function: &str, name: &str, arg: Option<&Scalar>) -> core::result::Result<Tls, Error> {
     let Some(tls) = arg.filter(|tls| !tls.is_undef_constant()) else {
         return Err(missing(function, "SETTLS", name));
     };

@@ -24,7 +24,10 @@ fn siocsifflags(call: &Call<'_>) -> Result<Value> {
     answer(|| {
         let (name, flags) = untainted(call, c"Linux::Clone::siocsifflags", |call| {
             let name = interface_name(call)?;
-            Ok((name, optional("siocsifflags", "$flags", call.get(1))?))
+            Ok((
+                name,
+                optional("siocsifflags", "$flags", call.get(1).as_deref())?,
+            ))
         })?;
         sys::set_interface_flags(&name, flags)?;
         Ok(0)

@@ -22,20 +22,19 @@ pub(super) static XSUBS: &[&Xsub] = &[
 ];
 
 // The prototype is a list's, so that `unshare A | B` takes the whole expression.
-static UNSHARE: Xsub = Xsub::new(c"Linux::Clone::unshare", c"flags", 1, Some(1), unshare)
-    .prototype(c"@")
-    .quick();
+static UNSHARE: Xsub =
+    Xsub::new(c"Linux::Clone::unshare", c"flags", 1, Some(1), unshare).prototype(c"@");
 
-/// `$retval = unshare $flags`: 0, or -1 with `$!` (unshare(2)).
+/// `$retval = unshare $flags`: 0, or -1 with `$!` (unshare(2)). All 64 bits go to the kernel,
+/// negative numbers as perl's `|` makes them.
 fn unshare(call: &Call<'_>) -> Result<Value> {
-    match call.plain_int() {
-        // as perl's `|` makes them, negative with the highest bit; errno is as the kernel left it
-        Some(flags) => Ok(match leave(call, flags as u64) {
-            Ok(()) => Value::Int(0),
-            Err(_) => Value::Int(-1),
-        }),
-        None => unshare_by(call),
-    }
+    answer(|| {
+        let flags = untainted(call, c"Linux::Clone::unshare", |call| {
+            bits("unshare", "$flags", &call.arg(0))
+        })?;
+        leave(call, flags)?;
+        Ok(0)
+    })
 }
 
 /// unshare(2). perl's handles go with the table of descriptors.
@@ -45,20 +44,6 @@ fn leave(call: &Call<'_>, flags: u64) -> std::result::Result<(), Error> {
         call.perl().has_own_files();
     }
     Ok(())
-}
-
-/// With flags that are something else than a plain integer: all 64 bits go to the kernel, negative
-/// numbers as perl's `|` makes them.
-#[cold]
-fn unshare_by(call: &Call<'_>) -> Result<Value> {
-    call.hold();
-    answer(|| {
-        let flags = untainted(call, c"Linux::Clone::unshare", |call| {
-            bits("unshare", "$flags", &call.arg(0))
-        })?;
-        leave(call, flags)?;
-        Ok(0)
-    })
 }
 
 static SETNS: Xsub = Xsub::new(
@@ -75,7 +60,7 @@ fn setns(call: &Call<'_>) -> Result<Value> {
     answer(|| {
         let (fd, nstype) = untainted(call, c"Linux::Clone::setns", |call| {
             let fd = namespace("setns", call)?;
-            let nstype = optional("setns", "$nstype", call.get(1))?;
+            let nstype = optional("setns", "$nstype", call.get(1).as_deref())?;
             Ok((fd, nstype.unwrap_or(0)))
         })?;
         sys::setns(fd, nstype)?;

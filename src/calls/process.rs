@@ -25,7 +25,7 @@ static PIDFD_OPEN: Xsub = Xsub::new(
 fn pidfd_open(call: &Call<'_>) -> Result<Value> {
     answer(|| {
         let pid = number("pidfd_open", "$pid", &call.arg(0))?;
-        sys::pidfd_open(pid, optional_flags("pidfd_open", call.get(1))?)
+        sys::pidfd_open(pid, optional_flags("pidfd_open", call.get(1).as_deref())?)
     })
 }
 
@@ -48,7 +48,7 @@ fn pidfd_send_signal(call: &Call<'_>) -> Result<Value> {
             Ok((
                 descriptor(FUNCTION, "$pidfd", &call.arg(0))?,
                 signal(call, FUNCTION, "$sig", &call.arg(1))?,
-                optional_flags(FUNCTION, call.get(2))?,
+                optional_flags(FUNCTION, call.get(2).as_deref())?,
             ))
         })?;
         sys::pidfd_send_signal(pidfd, signal, flags)?;

@@ -41,6 +41,7 @@ pub(crate) fn start(
     prepare: Option<&dyn Fn()>,
 ) -> Result<Started, Error> {
     call.perl().flush_all()?;
+    call.block_signals();
     let stack = ChildStack::new(request.stack_size)?;
     if request.flags.contains(CloneFlags::VM) {
         return guest::start(&stack, call, request, errno);

@@ -93,6 +93,7 @@ pub(super) fn program(
     steps: &Steps,
 ) -> Result<Child, Error> {
     call.perl().flush_all()?;
+    call.block_signals();
     let (system_call, flags) = plan.system_call();
     let start = ProgramStart {
         call,

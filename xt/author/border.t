@@ -26,13 +26,13 @@ my %never = map { $_ => 1 } (
 );
 # Those that throw only where there is no memory. They belong into ALLOCATING.
 my %allocates = map { $_ => 1 } (
-    qw(Perl_newSV Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVhek Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
-    qw(Perl_sv_2mortal Perl_new_stackinfo Perl_stack_grow Perl_push_scope Perl_savetmps Perl_save_destructor_x Perl_croak_memory_wrap Perl_safesysmalloc Perl_safesyscalloc Perl_safesysrealloc),
+    qw(Perl_newSV Perl_newSVpv Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVhek Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
+    qw(Perl_sv_2mortal Perl_new_stackinfo Perl_stack_grow Perl_push_scope Perl_savetmps Perl_save_destructor_x Perl_call_atexit Perl_my_cxt_init Perl_croak_memory_wrap Perl_safesysmalloc Perl_safesyscalloc Perl_safesysrealloc),
     # of plain values and new aggregates only: the callers see to that
     qw(Perl_newSVsv_flags Perl_newSVsv Perl_av_push Perl_hv_common Perl_sv_utf8_upgrade_flags_grow Perl_sv_utf8_downgrade Perl_sv_utf8_downgrade_flags),
 );
 # Of the C library and the compiler.
-my $libc = qr/^(?:abort|feof|ferror|close|closedir|dirfd|dup3|f?open(?:64)?|fcntl(?:64)?|kill|mem\w+|prctl|sig\w+|__libc_current_sig\w+|__sigsetjmp|_setjmp|str\w+|syscall|tzset|write|_exit|__errno_location
+my $libc = qr/^(?:abort|dladdr|dlopen|feof|ferror|close|closedir|dirfd|dup3|f?open(?:64)?|fcntl(?:64)?|kill|mem\w+|prctl|sig\w+|__libc_current_sig\w+|__sigsetjmp|_setjmp|str\w+|syscall|tzset|write|_exit|__errno_location
     |pthread_\w+|__assert_fail|__stack_chk_fail|__tls_get_addr|_GLOBAL_OFFSET_TABLE_|__(?:sync|atomic)_\w+)$/x;
 
 # What else may be called, from which of our functions, and why nothing is thrown there.
@@ -58,6 +58,10 @@ my %because = (
     S_init_layers    => { Perl_croak_nocontext => 'a lock that is broken' },
     S_descriptor     => { Perl_PerlIO_fileno => "perl's own lowest layers, which know it" },
     S_dec_later      => { Perl_sv_free2 => 'runs nothing: S_is_plain_dec' },
+    S_hook_signals   => { Perl_croak_nocontext => 'a lock that is broken' },
+    S_drop           => { Perl_sv_free2 => 'the same' },
+    S_plain_number   => { Perl_grok_number => 'looks at a string' },
+    perlxs_sv_set    => { Perl_sv_setsv_flags => 'plain scalars: S_is_plain_set' },
     perlxs_sv_string => { Perl_sv_free2 => 'a string of ours' },
     perlxs_hash_put  => { Perl_sv_free2 => 'a string of ours' },
 );

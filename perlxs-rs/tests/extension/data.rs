@@ -168,7 +168,7 @@ pub fn ask(call: &Call<'_>) -> Result<Value> {
 /// `call_list($code, @args)`
 pub fn call_list(call: &Call<'_>) -> Result<Value> {
     let _counted = Counted::new();
-    let args: Vec<_> = call.args().skip(1).collect();
+    let args: Vec<_> = call.args().skip(1).map(|arg| arg.clone()).collect();
     Ok(Value::list(code(call, 0)?.call_list(&args)?))
 }
 
@@ -176,7 +176,7 @@ pub fn call_list(call: &Call<'_>) -> Result<Value> {
 pub fn method(call: &Call<'_>) -> Result<Value> {
     let _counted = Counted::new();
     let name = call.arg(1).text()?.unwrap_or_default();
-    let args: Vec<_> = call.args().skip(2).collect();
+    let args: Vec<_> = call.args().skip(2).map(|arg| arg.clone()).collect();
     let invocant = call.arg(0);
     Ok(match call.context() {
         perlxs::Context::List => Value::list(invocant.call_method_list(&name, &args)?),

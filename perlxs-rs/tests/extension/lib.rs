@@ -288,7 +288,7 @@ fn code(call: &Call<'_>, i: usize) -> Result<Code> {
 }
 
 fn args(call: &Call<'_>, from: usize) -> Vec<Scalar> {
-    call.args().skip(from).collect()
+    call.args().skip(from).map(|arg| arg.clone()).collect()
 }
 
 /// `call($code, @args)`: what it returns; what it throws goes on.
@@ -359,12 +359,13 @@ fn in_child(call: &Call<'_>) -> Result<Value> {
     let code = code(call, 0)?;
     let variable = call.get(1);
     call.perl().flush_all()?;
+    call.block_signals();
     let pid = call.perl().with_fork_locks(|| {
         // SAFETY: the child does not return; fork(3) would take the locks itself.
         let pid = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
         if pid == 0 {
             let start = Start {
-                assign: variable.as_ref().map(|sv| (sv, 1)),
+                assign: variable.as_deref().map(|sv| (sv, 1)),
                 ..Start::default()
             };
             // SAFETY: a copy, made under the locks, that ends here.
@@ -466,8 +467,8 @@ macro_rules! xsubs {
         $(static $static: Xsub = Xsub::new($name, $params, $min, $max, |call| {
             watched(call, $body)
         });)*
-        // quick, since it never comes back to give up what it holds
-        static STOP: Xsub = Xsub::new(c"PerlXS::Test::stop", c"", 0, Some(0), stop).quick();
+        // by itself, since it never comes back to give up what it holds
+        static STOP: Xsub = Xsub::new(c"PerlXS::Test::stop", c"", 0, Some(0), stop);
         static XSUBS: &[&Xsub] = &[&STOP, $(&$static),*];
     };
 }

@@ -272,10 +272,10 @@ my %others = (
         qw(perlxs_sv_new_bytes perlxs_sv_new_int perlxs_sv_new_uint perlxs_sv_new_num perlxs_sv_new_bool perlxs_sv_new_undef perlxs_list_new perlxs_ref_new
         perlxs_hash_new)),
     (map { $_ => 'looks at what is there' }
-        qw(perlxs_call_context perlxs_sv_is_undef_constant perlxs_sv_count perlxs_depths perlxs_sv_plain_int perlxs_sv_buffer perlxs_av_len perlxs_av_get
+        qw(perlxs_call_context perlxs_sv_is_undef_constant perlxs_sv_count perlxs_depths perlxs_sv_buffer perlxs_interp_of perlxs_call_signal_mask perlxs_av_len perlxs_av_get
         perlxs_sv_referent perlxs_signal_number perlxs_shared_tid perlxs_shared_is_nested)),
-    (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_call_hold perlxs_sv_inc perlxs_list_push perlxs_hash_put)),
-    (map { $_ => "changes this process's signals, or locks" } qw(perlxs_before_exec perlxs_fork perlxs_fork_lock perlxs_fork_unlock perlxs_forget_signals)),
+    (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_sv_inc perlxs_list_push perlxs_hash_put)),
+    (map { $_ => "changes this process's signals, or locks" } qw(perlxs_call_block_signals perlxs_before_exec perlxs_fork perlxs_fork_lock perlxs_fork_unlock perlxs_forget_signals)),
     perlxs_sv_describe   => 'asks no magic; no warning of the formatting is known, and it is guarded',
     (map { $_ => 'croaks, or warns with -t; see 09-taint.t' } qw(perlxs_taint_proper perlxs_taint_env)),
     perlxs_main_run      => 'see in_child below',
