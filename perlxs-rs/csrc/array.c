@@ -6,6 +6,58 @@ static SSize_t S_index(size_t i)
     return i > SSize_t_MAX ? SSize_t_MAX : (SSize_t)i;
 }
 
+SV *perlxs_array_new(perlxs_interp *interp, size_t room)
+{
+    dINTERP;
+    AV *av;
+
+    ALLOCATING(av = newAV(); if (room > 0) av_extend(av, S_index(room) - 1));
+    return (SV *)av;
+}
+
+void perlxs_array_append(perlxs_interp *interp, SV *sv, const perlxs_value *values, size_t n)
+{
+    dINTERP;
+    AV *const av = (AV *)sv;
+    size_t i;
+
+    ALLOCATING(for (i = 0; i < n; i++) av_push(av, S_new_value(aTHX_ & values[i])));
+}
+
+/* Those that are there without magic, from `i` on. */
+static size_t S_plain_elements(SV *av, size_t i, SV ***elements)
+{
+    const size_t count = SvRMAGICAL(av) ? 0 : (size_t)(AvFILLp((AV *)av) + 1);
+
+    *elements = AvARRAY((AV *)av) + i;
+    return i < count ? count - i : 0;
+}
+
+size_t perlxs_array_numbers(perlxs_interp *interp, SV *av, size_t i, perlxs_number *out, size_t n)
+{
+    dINTERP;
+    SV **elements;
+    const size_t count = S_plain_elements(av, i, &elements);
+    size_t done;
+
+    for (done = 0; done < n && done < count; done++)
+        if (!elements[done] || !S_plain_number(aTHX_ elements[done], &out[done]))
+            break;
+    return done;
+}
+
+size_t perlxs_array_elements(perlxs_interp *interp, SV *av, size_t i, SV **out, size_t n)
+{
+    SV **elements;
+    const size_t count = S_plain_elements(av, i, &elements);
+    size_t done;
+
+    PERL_UNUSED_ARG(interp);
+    for (done = 0; done < n && done < count && elements[done]; done++)
+        out[done] = SvREFCNT_inc_simple_NN(elements[done]);
+    return done;
+}
+
 static void S_array_len(pTHX_ void *arg)
 {
     struct aggregate *const a = (struct aggregate *)arg;

@@ -38,34 +38,48 @@ static void S_string(pTHX_ void *arg)
     *s->out = SvREFCNT_inc_simple_NN(copy);
 }
 
-int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error)
+static int S_is_ascii(const char *p, size_t len)
+{
+    const char *const end = p + len;
+
+    for (; end - p >= (ptrdiff_t)sizeof(uint64_t); p += sizeof(uint64_t)) {
+        uint64_t word;
+
+        Copy(p, &word, sizeof word, char);
+        if (word & UINT64_C(0x8080808080808080))
+            return 0;
+    }
+    for (; p < end; p++)
+        if (*p & 0x80)
+            return 0;
+    return 1;
+}
+
+int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, size_t *len,
+                     SV **owner, SV **error)
 {
     dINTERP;
     struct string s;
+    int status = PERLXS_OK;
 
-    /* Nothing to run; but where there is no memory for a copy perl exits, and a large one may lack
-     * it. */
-    if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv) && SvCUR(sv) < 65536) {
-        SV *copy;
-        int formed;
-
-        ALLOCATING(copy = newSVpvn_flags(SvPVX_const(sv), SvCUR(sv), SvUTF8(sv) ? SVf_UTF8 : 0);
-                   formed = S_form(aTHX_ copy, form));
-        if (formed) {
-            *out = copy;
+    *owner = NULL;
+    if (LIKELY(SvPOK(sv) && !SvGMAGICAL(sv) && !SvROK(sv))) {
+        *p = SvPVX_const(sv);
+        *len = SvCUR(sv);
+        if (form == PERLXS_STRING_NAME || !SvUTF8(sv) == (form == PERLXS_STRING_BYTES)
+            || S_is_ascii(*p, *len))
             return PERLXS_OK;
-        }
-        SvREFCNT_dec_NN(copy);
+    }
+    else if (!SvOK(sv) && !SvGMAGICAL(sv) && !isGV_with_GP(sv)) {
+        *p = NULL;
+        *len = 0;
+        return PERLXS_OK;
     }
     s.sv = sv;
     s.form = form;
-    s.out = out;
-    return S_guard(aTHX_ S_string, &s, error);
-}
-
-const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len)
-{
-    dINTERP;
-    *len = SvCUR(sv);
-    return SvPVX_const(sv);
+    s.out = owner;
+    status = S_guard(aTHX_ S_string, &s, error);
+    *p = *owner ? SvPVX_const(*owner) : NULL;
+    *len = *owner ? SvCUR(*owner) : 0;
+    return status;
 }

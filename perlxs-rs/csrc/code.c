@@ -51,60 +51,220 @@ int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error)
     return S_guard(aTHX_ S_code, &c, error);
 }
 
-struct code_call {
-    SV *code;
-    int how;
-    SV *const *args;
-    size_t nargs;
-    SV **out;
+struct copy_of {
+    SV *sv;
+    SV *copy;
 };
 
-static void S_code_call(pTHX_ void *arg)
+static void S_copy_of(pTHX_ void *arg)
 {
-    struct code_call *const c = (struct code_call *)arg;
-    const int method = c->how & PERLXS_CALL_METHOD ? G_METHOD : 0;
-    size_t i;
-    dSP;
-
-    ENTER;
-    SAVETMPS;
-    PUSHMARK(SP);
-    EXTEND(SP, (SSize_t)c->nargs);
-    for (i = 0; i < c->nargs; i++)
-        PUSHs(c->args[i]);
-    PUTBACK;
-    if (c->how & PERLXS_CALL_LIST) {
-        const SSize_t count = call_sv(c->code, G_LIST | method);
-        const SSize_t base = PL_stack_sp - PL_stack_base - count;
-        AV *const list = (AV *)sv_2mortal((SV *)newAV());
-        SSize_t n;
-
-        /* to copy a value may run perl code: the values stay on the stack, which may move */
-        for (n = 1; n <= count; n++)
-            av_push(list, newSVsv(PL_stack_base[base + n]));
-        PL_stack_sp = PL_stack_base + base;
-        *c->out = SvREFCNT_inc_simple_NN((SV *)list);
-    }
-    else {
-        call_sv(c->code, G_SCALAR | method);
-        SPAGAIN;
-        *c->out = newSVsv(POPs);
-        PUTBACK;
-    }
-    FREETMPS;
-    LEAVE;
+    struct copy_of *const c = (struct copy_of *)arg;
+    c->copy = newSVsv(c->sv);
 }
 
+/* A copy of what a sub has returned; a temporary that nobody else has is that itself. NULL if it has
+ * magic, which dies. */
+static SV *S_result(pTHX_ SV *sv, int *status, SV **error)
+{
+    if (LIKELY(!SvGMAGICAL(sv))) {
+        if (SvTEMP(sv) && SvREFCNT(sv) == 1)
+            return SvREFCNT_inc_simple_NN(sv);
+        return newSVsv(sv);
+    }
+    else {
+        struct copy_of c;
+
+        c.sv = sv;
+        c.copy = NULL;
+        *status = S_guard(aTHX_ S_copy_of, &c, error);
+        return c.copy;
+    }
+}
+
+/* As S_guard, of call_sv itself. */
 int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, size_t nargs,
                      SV **out, SV **error)
 {
     dINTERP;
-    struct code_call c;
+    perlxs_call *const call = interp->call;
+    const sigset_t *const mask = interp->mask;
+    const I32 flags = (how & PERLXS_CALL_LIST ? G_LIST : G_SCALAR)
+                      | (how & PERLXS_CALL_METHOD ? G_METHOD : 0) | G_EVAL;
+    volatile int status = PERLXS_OK;
+    volatile bool tainted = TAINT_get;
+    sigset_t blocked;
+    int ret;
+    dJMPENV;
 
-    c.code = code;
-    c.how = how;
-    c.args = args;
-    c.nargs = nargs;
-    c.out = out;
-    return S_guard(aTHX_ S_code_call, &c, error);
+    if (UNLIKELY(S_refuses(aTHX_ interp, &ret, error)))
+        return ret;
+    S_hold_args(aTHX_ interp);
+    JMPENV_PUSH(ret);
+    if (ret == 0) {
+        size_t i;
+        SSize_t count;
+        int result = PERLXS_OK;
+        dSP;
+
+        ENTER;
+        if (!S_is_clear(ERRSV))
+            save_scalar(PL_errgv);
+        PUSHSTACKi(PERLSI_UNKNOWN);
+        ENTER;
+        SAVETMPS;
+        PUSHMARK(SP);
+        EXTEND(SP, (SSize_t)nargs);
+        for (i = 0; i < nargs; i++)
+            PUSHs(args[i]);
+        PUTBACK;
+        if (mask) {
+            interp->mask = NULL;
+            sigprocmask(SIG_SETMASK, mask, &blocked);
+        }
+        interp->call = NULL;
+        count = call_sv(code, flags);
+        if (TAINT_get)
+            tainted = TRUE;
+        if (UNLIKELY(!S_is_clear(ERRSV))) {
+            result = PERLXS_DIED;
+            *error = S_take_error(aTHX);
+        }
+        else if (how & PERLXS_CALL_LIST) {
+            const SSize_t base = PL_stack_sp - PL_stack_base - count;
+            AV *const list = newAV();
+            SSize_t n;
+
+            *out = (SV *)list;
+            /* to copy a value may run perl code: the values stay on the stack, which may move */
+            for (n = 1; n <= count && result == PERLXS_OK; n++) {
+                SV *const copy = S_result(aTHX_ PL_stack_base[base + n], &result, error);
+
+                if (copy)
+                    av_push(list, copy);
+            }
+        }
+        else
+            *out = S_result(aTHX_ *PL_stack_sp, &result, error);
+        status = result;
+        if (LIKELY(result != PERLXS_EXIT)) { /* else all is unwound */
+            PL_stack_sp -= count;
+            if (TAINT_get)
+                tainted = TRUE;
+            FREETMPS;
+            LEAVE;
+            SPAGAIN;
+            POPSTACK;
+            LEAVE;
+        }
+    }
+    interp->call = call;
+    interp->mask = mask;
+    if (mask)
+        sigprocmask(SIG_SETMASK, &blocked, NULL);
+    JMPENV_POP;
+    if (tainted)
+        TAINT;
+    if (ret != 0) {
+        interp->leaving = ret;
+        return PERLXS_EXIT;
+    }
+    return status;
+}
+
+struct each {
+    SV *code;
+    int how;
+    perlxs_step step;
+    void *context;
+    perlxs_interp *interp;
+    perlxs_call *call;
+};
+
+/* What Rust wants next, after this result. */
+static int S_step(struct each *l, SV *result, int is_true, SV **items)
+{
+    int more;
+
+    l->interp->call = l->call;
+    more = l->step(l->context, result, is_true, items);
+    l->interp->call = NULL;
+    return more;
+}
+
+static void S_alias(pTHX_ GV *gv, SV *sv)
+{
+    SV *const old = GvSV(gv);
+
+    GvSV(gv) = SvREFCNT_inc_simple_NN(sv);
+    SvREFCNT_dec(old);
+}
+
+static void S_each(pTHX_ void *arg)
+{
+    struct each *const l = (struct each *)arg;
+    CV *const code = (CV *)l->code;
+    const int is_pair = l->how & PERLXS_LOOP_PAIRS;
+    GV *const first = is_pair ? gv_fetchpvs("a", GV_ADD, SVt_PV) : PL_defgv;
+    GV *const second = is_pair ? gv_fetchpvs("b", GV_ADD, SVt_PV) : NULL;
+    SV *result = NULL;
+    int is_true = 0;
+    SV *items[2];
+
+    SAVEGENERICSV(GvSV(first));
+    GvSV(first) = NULL; /* what was there has kept its reference */
+    if (second) {
+        SAVEGENERICSV(GvSV(second));
+        GvSV(second) = NULL;
+    }
+#define STEP                                                                                       \
+    (S_step(l, result, is_true, items)                                                             \
+     && (S_alias(aTHX_ first, items[0]), second ? S_alias(aTHX_ second, items[1]) : (void)0, 1))
+#define TAKE(sv)                                                                                   \
+    result = sv;                                                                                   \
+    if (l->how & PERLXS_LOOP_TRUTH)                                                                \
+        is_true = SvTRUE(result)
+
+    if (!CvISXSUB(code) && CvROOT(code)) {
+        dMULTICALL;
+        U8 gimme = G_SCALAR;
+        dSP;
+
+        PUSH_MULTICALL(code);
+        while (STEP) {
+            MULTICALL;
+            TAKE(*PL_stack_sp);
+        }
+        POP_MULTICALL;
+    }
+    else
+        while (STEP) {
+            dSP;
+
+            ENTER;
+            SAVETMPS;
+            PUSHMARK(SP);
+            PUTBACK;
+            call_sv(l->code, G_SCALAR);
+            SPAGAIN;
+            TAKE(POPs);
+            result = sv_2mortal(SvREFCNT_inc_simple_NN(result));
+            PUTBACK;
+            FREETMPS;
+            LEAVE;
+        }
+}
+
+int perlxs_code_loop(perlxs_interp *interp, SV *code, int how, perlxs_step step, void *context,
+                     SV **error)
+{
+    dINTERP;
+    struct each l;
+
+    l.code = code;
+    l.how = how;
+    l.step = step;
+    l.context = context;
+    l.interp = interp;
+    l.call = interp->call;
+    return S_guard(aTHX_ S_each, &l, error);
 }

@@ -172,6 +172,22 @@ static int S_refuses(pTHX_ perlxs_interp *interp, int *status, SV **error)
     return 1;
 }
 
+/* Whether $@ is as an eval without an exception leaves it; no exception is: a string that is thrown
+ * is not empty. */
+PERL_STATIC_INLINE int S_is_clear(SV *sv)
+{
+    return SvPOK(sv) && !SvROK(sv) && !SvCUR(sv) && !SvMAGICAL(sv);
+}
+
+/* A copy of the exception, which is no longer in $@. */
+static SV *S_take_error(pTHX)
+{
+    SV *const error = newSVsv(ERRSV);
+
+    CLEAR_ERRSV();
+    return error;
+}
+
 /* Runs fn(arg) so that nothing is thrown past this frame.
  *
  * A die is a longjmp to the innermost eval, so fn needs an eval of its own around it;
@@ -206,7 +222,8 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
 
         ENTER;
         SAVETMPS;
-        save_scalar(PL_errgv);
+        if (!S_is_clear(ERRSV))
+            save_scalar(PL_errgv);
         if (!interp->guard_cv)
             interp->guard_cv = newXS(NULL, S_guard_xsub, "perlxs");
         PUSHSTACKi(PERLSI_UNKNOWN);
@@ -222,7 +239,7 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
             sigprocmask(SIG_SETMASK, &blocked, NULL);
         POPSTACK;
         if (!g.done)
-            *error = newSVsv(ERRSV);
+            *error = S_take_error(aTHX);
         FREETMPS;
         LEAVE;
     }

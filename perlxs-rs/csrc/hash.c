@@ -23,6 +23,83 @@ void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, S
     S_drop(aTHX_ interp, old);
 }
 
+void perlxs_hash_append(perlxs_interp *interp, SV *hv, const perlxs_entry *entries, size_t n)
+{
+    dINTERP;
+    size_t i;
+
+    ALLOCATING(for (i = 0; i < n; i++) {
+        const perlxs_entry *const e = &entries[i];
+
+        (void)hv_store((HV *)hv, e->key, e->utf8 ? -(I32)e->len : (I32)e->len,
+                       S_new_value(aTHX_ & e->value), 0);
+    });
+}
+
+struct next {
+    SV *hv;
+    perlxs_place *place;
+    perlxs_entry *entries;
+    size_t n;
+    char *room;
+    size_t size;
+    size_t *got;
+};
+
+/* By the hash's own iterator; who moves it meanwhile is told so. */
+static void S_hash_next(pTHX_ void *arg)
+{
+    struct next *const x = (struct next *)arg;
+    perlxs_place *const place = x->place;
+    HV *const hv = (HV *)x->hv;
+    HE *entry = (HE *)place->entry;
+    size_t used = 0;
+
+    if (!entry)
+        hv_iterinit(hv);
+    else if (HvEITER_get(hv) != entry)
+        croak("somebody else has moved the iterator of this hash");
+    if (!entry || !place->waits)
+        entry = hv_iternext(hv);
+    place->waits = 0;
+    for (; entry; entry = hv_iternext(hv)) {
+        perlxs_entry *const out = &x->entries[*x->got];
+        STRLEN len;
+        const char *const key = HePV(entry, len);
+
+        out->len = len;
+        if (*x->got == x->n || used + len > x->size) {
+            place->waits = 1;
+            break;
+        }
+        Copy(key, x->room + used, len, char);
+        out->key = x->room + used;
+        out->utf8 = HeUTF8(entry) ? 1 : 0;
+        used += len;
+        out->value.kind = PERLXS_VALUE_SV;
+        out->value.sv = SvREFCNT_inc_NN(hv_iterval(hv, entry));
+        ++*x->got;
+    }
+    place->entry = entry;
+}
+
+int perlxs_hash_next(perlxs_interp *interp, SV *hv, perlxs_place *place, perlxs_entry *entries,
+                     size_t n, char *room, size_t size, size_t *got, SV **error)
+{
+    dINTERP;
+    struct next x;
+
+    x.hv = hv;
+    x.place = place;
+    x.entries = entries;
+    x.n = n;
+    x.room = room;
+    x.size = size;
+    x.got = got;
+    *got = 0;
+    return S_guard(aTHX_ S_hash_next, &x, error);
+}
+
 /* Whether to look for the key runs nothing, and throws nothing. */
 static int S_is_plain_lookup(SV *hv, SV *key)
 {

@@ -1,56 +1,36 @@
 /* Scalars: made, read, assigned to, described. */
 
-SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int utf8)
+/* A new scalar, or the one that it is. Within a jump frame. */
+static SV *S_new_value(pTHX_ const perlxs_value *value)
 {
-    dINTERP;
-    SV *sv;
-
-    ALLOCATING(sv = newSVpvn_flags(p, len, utf8 ? SVf_UTF8 : 0));
-    return sv;
+    switch (value->kind) {
+    case PERLXS_VALUE_TRUE:
+        return newSVsv(&PL_sv_yes);
+    case PERLXS_VALUE_FALSE:
+        return newSVsv(&PL_sv_no);
+    case PERLXS_VALUE_INT:
+        return newSViv((IV)value->integer);
+    case PERLXS_VALUE_UINT:
+        return newSVuv((UV)value->integer);
+    case PERLXS_VALUE_NUM:
+        return newSVnv(value->real);
+    case PERLXS_VALUE_BYTES:
+        return newSVpvn(value->p, value->len);
+    case PERLXS_VALUE_UTF8:
+        return newSVpvn_flags(value->p, value->len, SVf_UTF8);
+    case PERLXS_VALUE_SV:
+        return value->sv;
+    default:
+        return newSV(0);
+    }
 }
 
-SV *perlxs_sv_new_int(perlxs_interp *interp, int64_t value)
+SV *perlxs_sv_new(perlxs_interp *interp, const perlxs_value *value)
 {
     dINTERP;
     SV *sv;
 
-    ALLOCATING(sv = newSViv((IV)value));
-    return sv;
-}
-
-SV *perlxs_sv_new_uint(perlxs_interp *interp, uint64_t value)
-{
-    dINTERP;
-    SV *sv;
-
-    ALLOCATING(sv = newSVuv((UV)value));
-    return sv;
-}
-
-SV *perlxs_sv_new_num(perlxs_interp *interp, double value)
-{
-    dINTERP;
-    SV *sv;
-
-    ALLOCATING(sv = newSVnv(value));
-    return sv;
-}
-
-SV *perlxs_sv_new_bool(perlxs_interp *interp, int value)
-{
-    dINTERP;
-    SV *sv;
-
-    ALLOCATING(sv = newSVsv(boolSV(value)));
-    return sv;
-}
-
-SV *perlxs_sv_new_undef(perlxs_interp *interp)
-{
-    dINTERP;
-    SV *sv;
-
-    ALLOCATING(sv = newSV(0));
+    ALLOCATING(sv = S_new_value(aTHX_ value));
     return sv;
 }
 
@@ -64,21 +44,6 @@ void perlxs_sv_dec(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
     S_drop(aTHX_ interp, sv);
-}
-
-SV *perlxs_list_new(perlxs_interp *interp)
-{
-    dINTERP;
-    SV *sv;
-
-    ALLOCATING(sv = (SV *)newAV());
-    return sv;
-}
-
-void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned)
-{
-    dINTERP;
-    ALLOCATING(av_push((AV *)list, owned));
 }
 
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)

@@ -44,15 +44,26 @@ typedef struct perlxs_interp {
 
 /* ---- xsub ---- */
 
-/* What an XSUB gives back. */
-#define PERLXS_RETURN_UNDEF 0
-#define PERLXS_RETURN_INT 1
-#define PERLXS_RETURN_UINT 2
-#define PERLXS_RETURN_SV 3
-#define PERLXS_RETURN_LIST 4 /* the elements of the AV `sv`; in scalar context the last one */
-#define PERLXS_RETURN_NUM 5
-#define PERLXS_RETURN_TRUE 6
-#define PERLXS_RETURN_FALSE 7
+/* A value on its way to perl; what of the members holds depends on `kind`. */
+#define PERLXS_VALUE_UNDEF 0
+#define PERLXS_VALUE_TRUE 1
+#define PERLXS_VALUE_FALSE 2
+#define PERLXS_VALUE_INT 3
+#define PERLXS_VALUE_UINT 4
+#define PERLXS_VALUE_NUM 5
+#define PERLXS_VALUE_BYTES 6 /* a string, `len` bytes at `p` */
+#define PERLXS_VALUE_UTF8 7  /* the same, characters above 127 among them */
+#define PERLXS_VALUE_SV 8    /* `sv`, owned */
+#define PERLXS_VALUE_LIST 9  /* for a result: the elements of the AV `sv`; in scalar context the last */
+#define PERLXS_VALUE_DONE 10 /* for a result: `sv` is the target that perl has for it */
+typedef struct perlxs_value {
+    int kind;
+    int64_t integer; /* the same bits are the unsigned one */
+    double real;
+    const char *p;
+    size_t len;
+    SV *sv;
+} perlxs_value;
 
 struct perlxs_blocked;
 struct perlxs_call {
@@ -61,10 +72,7 @@ struct perlxs_call {
     SV **held;           /* `args`, once they are held; or NULL */
     perlxs_call *outer;  /* what the interpreter had for `call` */
     struct perlxs_blocked *blocked; /* signals, by this call; or NULL */
-    int returns;         /* PERLXS_RETURN_*; which of the members below holds */
-    int64_t integer;     /* the same bits are the unsigned one */
-    double real;
-    SV *sv;    /* owned */
+    perlxs_value result;
     SV *error; /* owned, for PERLXS_DIED */
     SV *room[6];
 };
@@ -86,6 +94,9 @@ struct perlxs_xsub {
 #define PERLXS_CONTEXT_SCALAR 1
 #define PERLXS_CONTEXT_LIST 2
 int perlxs_call_context(perlxs_interp *interp);
+/* Puts a string into the target that perl has for the result. */
+void perlxs_call_return_string(perlxs_interp *interp, perlxs_call *call, const char *p, size_t len,
+                               int utf8);
 
 /* ---- module ---- */
 
@@ -124,16 +135,9 @@ int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV *
 
 /* ---- scalar ---- */
 
-SV *perlxs_sv_new_bytes(perlxs_interp *interp, const char *p, size_t len, int utf8);
-SV *perlxs_sv_new_int(perlxs_interp *interp, int64_t value);
-SV *perlxs_sv_new_uint(perlxs_interp *interp, uint64_t value);
-SV *perlxs_sv_new_num(perlxs_interp *interp, double value);
-SV *perlxs_sv_new_bool(perlxs_interp *interp, int value);
-SV *perlxs_sv_new_undef(perlxs_interp *interp);
+SV *perlxs_sv_new(perlxs_interp *interp, const perlxs_value *value);
 SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv);
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv);
-SV *perlxs_list_new(perlxs_interp *interp);
-void perlxs_list_push(perlxs_interp *interp, SV *list, SV *owned);
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv);
 /* `*out`: whether an assignment is not refused. Tries one, of its own value, where only that
  * tells. */
@@ -166,9 +170,10 @@ SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 #define PERLXS_STRING_UTF8 1  /* upgraded */
 #define PERLXS_STRING_NAME 2  /* as it is; NULL for what is no string: globs, references */
 
-/* `*out` is an owned plain string, read with perlxs_sv_buffer; NULL for undef. */
-int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, SV **out, SV **error);
-const char *perlxs_sv_buffer(perlxs_interp *interp, SV *sv, size_t *len);
+/* `*p`: the string, NULL for undef. It is that of `*owner`, owned, or if that is NULL that of `sv`:
+ * then it is there until perl code runs, or something is assigned or freed. */
+int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, size_t *len,
+                     SV **owner, SV **error);
 
 /* ---- handle ---- */
 
@@ -184,6 +189,17 @@ int perlxs_sv_code(perlxs_interp *interp, SV *sv, SV **out, SV **error);
 /* Calls `code`; `*out` is an owned copy of what it returns: an AV for a list. */
 int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, size_t nargs,
                      SV **out, SV **error);
+
+/* Calls `code` without arguments, in scalar context, within one guard, as often as `step` gives
+ * values: one, which is $_, or two, which are $a and $b. `step` runs between, with what the code
+ * returned, good until then; NULL at first. It gives values that live until it is called again, and
+ * returns 0 when there are no more. It throws nothing, and leaves nothing that needs to be dropped
+ * where the code dies. */
+#define PERLXS_LOOP_TRUTH 1 /* `is_true` is whether the result is */
+#define PERLXS_LOOP_PAIRS 2
+typedef int (*perlxs_step)(void *context, SV *result, int is_true, SV **items);
+int perlxs_code_loop(perlxs_interp *interp, SV *code, int how, perlxs_step step, void *context,
+                     SV **error);
 
 /* ---- reference ---- */
 
@@ -226,6 +242,15 @@ int perlxs_clear(perlxs_interp *interp, SV *sv, SV **error);
 
 /* ---- array ---- */
 
+SV *perlxs_array_new(perlxs_interp *interp, size_t room);
+/* Appends to one that nobody else has seen yet. */
+void perlxs_array_append(perlxs_interp *interp, SV *av, const perlxs_value *values, size_t n);
+/* What of the elements from `i` on, at most `n`, are read without running anything, as far as they
+ * are one after the other; how many. */
+size_t perlxs_array_numbers(perlxs_interp *interp, SV *av, size_t i, perlxs_number *out, size_t n);
+/* Likewise the elements themselves, owned. */
+size_t perlxs_array_elements(perlxs_interp *interp, SV *av, size_t i, SV **out, size_t n);
+
 /* An `*out` that is an SV is owned, and NULL if there is no such element. Values are copied. */
 int perlxs_array_len(perlxs_interp *interp, SV *av, size_t *out, SV **error);
 int perlxs_array_get(perlxs_interp *interp, SV *av, size_t i, SV **out, SV **error);
@@ -236,6 +261,25 @@ int perlxs_array_pop(perlxs_interp *interp, SV *av, SV **out, SV **error);
 /* ---- hash ---- */
 
 SV *perlxs_hash_new(perlxs_interp *interp);
+/* Keys of a hash, and their values. */
+typedef struct perlxs_entry {
+    const char *key;
+    size_t len;
+    int utf8; /* the key has characters above 127 */
+    perlxs_value value;
+} perlxs_entry;
+/* Stores them in one that nobody else has seen yet; of the values none is an SV. */
+void perlxs_hash_append(perlxs_interp *interp, SV *hv, const perlxs_entry *entries, size_t n);
+/* Where a walk through a hash is. */
+typedef struct perlxs_place {
+    void *entry; /* NULL before the first, and after the last */
+    int waits;   /* that one is next */
+} perlxs_place;
+/* The next entries of a hash, at most `n`; `*got` is how many. Of each, `value.sv` is owned, and the
+ * key is in `room`. If there are none but `place` is not at its end, `room` has less than the
+ * `len` of entries[0]. There is one entry more than `n`, for that. */
+int perlxs_hash_next(perlxs_interp *interp, SV *hv, perlxs_place *place, perlxs_entry *entries,
+                     size_t n, char *room, size_t size, size_t *got, SV **error);
 /* For a hash that nobody else has seen yet; the key is UTF-8. */
 void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, SV *owned);
 /* An `*out` that is an SV is owned, and NULL if there is no such key. Values are copied. */

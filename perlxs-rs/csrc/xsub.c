@@ -13,6 +13,19 @@ int perlxs_call_context(perlxs_interp *interp)
     }
 }
 
+void perlxs_call_return_string(perlxs_interp *interp, perlxs_call *call, const char *p, size_t len,
+                               int utf8)
+{
+    dINTERP;
+
+    call->result.kind = PERLXS_VALUE_UNDEF;
+    if (UNLIKELY(interp->leaving)) /* then it is not where the call was */
+        return;
+    ALLOCATING(dXSTARG; sv_setpvn(TARG, p, len); if (utf8) SvUTF8_on(TARG); else SvUTF8_off(TARG);
+               SvSETMAGIC(TARG); call->result.sv = TARG);
+    call->result.kind = PERLXS_VALUE_DONE;
+}
+
 /* Signals that a call has blocked. */
 struct perlxs_blocked {
     sigset_t mask;         /* the caller's */
@@ -80,8 +93,8 @@ static XSPROTO(S_entry)
     if (UNLIKELY(status == PERLXS_DIED))
         sv_2mortal(call.error);
     else if (status == PERLXS_OK
-             && (call.returns == PERLXS_RETURN_SV || call.returns == PERLXS_RETURN_LIST))
-        sv_2mortal(call.sv);
+             && (call.result.kind == PERLXS_VALUE_SV || call.result.kind == PERLXS_VALUE_LIST))
+        sv_2mortal(call.result.sv);
     S_end_call(aTHX_ interp, &call);
     if (UNLIKELY(interp->leaving))
         S_leave(aTHX_ interp, interp->leaving);
@@ -94,21 +107,22 @@ static XSPROTO(S_entry)
     SP -= items;
     if (items == 0)
         EXTEND(SP, 1);
-    switch (call.returns) {
-    case PERLXS_RETURN_UNDEF:
+    switch (call.result.kind) {
+    case PERLXS_VALUE_UNDEF:
         PUSHs(&PL_sv_undef);
         break;
-    case PERLXS_RETURN_TRUE:
+    case PERLXS_VALUE_TRUE:
         PUSHs(&PL_sv_yes);
         break;
-    case PERLXS_RETURN_FALSE:
+    case PERLXS_VALUE_FALSE:
         PUSHs(&PL_sv_no);
         break;
-    case PERLXS_RETURN_SV:
-        PUSHs(call.sv);
+    case PERLXS_VALUE_SV:
+    case PERLXS_VALUE_DONE:
+        PUSHs(call.result.sv);
         break;
-    case PERLXS_RETURN_LIST: {
-        AV *const list = (AV *)call.sv;
+    case PERLXS_VALUE_LIST: {
+        AV *const list = (AV *)call.result.sv;
         const SSize_t count = av_len(list) + 1;
         SSize_t n;
 
@@ -119,12 +133,12 @@ static XSPROTO(S_entry)
     }
     default: {
         dXSTARG;
-        if (call.returns == PERLXS_RETURN_INT)
-            TARGi((IV)call.integer, 1);
-        else if (call.returns == PERLXS_RETURN_NUM)
-            TARGn(call.real, 1);
+        if (call.result.kind == PERLXS_VALUE_INT)
+            TARGi((IV)call.result.integer, 1);
+        else if (call.result.kind == PERLXS_VALUE_NUM)
+            TARGn(call.result.real, 1);
         else
-            TARGu((UV)call.integer, 1);
+            TARGu((UV)call.result.integer, 1);
         PUSHs(TARG);
     }
     }

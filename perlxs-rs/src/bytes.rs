@@ -2,9 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use std::slice;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::{fmt, ptr, slice};
 
-use crate::{Error, Result, Scalar, ffi};
+use crate::{Call, Error, Result, Scalar, ffi};
 
 impl Scalar {
     /// The string, one byte for each character; `None` for undef (perlapi: `SvPVbyte`).
@@ -26,7 +28,7 @@ impl Scalar {
     /// checksum("\x{20ac}");           # dies: Wide character in a string of bytes
     /// ```
     pub fn bytes(&self) -> Result<Option<Vec<u8>>> {
-        self.string(ffi::STRING_BYTES)
+        self.string(ffi::STRING_BYTES, copied)
     }
 
     /// The string as text; `None` for undef (perlapi: `SvPVutf8`).
@@ -48,11 +50,10 @@ impl Scalar {
     /// shout(undef);                   # undef
     /// ```
     pub fn text(&self) -> Result<Option<String>> {
-        let utf8 = self.string(ffi::STRING_UTF8)?;
-        Ok(utf8.map(|b| {
-            String::from_utf8(b)
-                .unwrap_or_else(|b| String::from_utf8_lossy(b.as_bytes()).into_owned())
-        }))
+        self.string(ffi::STRING_UTF8, |bytes| {
+            Ok(String::from_utf8(copied(bytes)?)
+                .unwrap_or_else(|b| String::from_utf8_lossy(b.as_bytes()).into_owned()))
+        })
     }
 
     /// The bytes that name a file, as perl's own functions pass them to the system (perlfunc:
@@ -79,31 +80,168 @@ impl Scalar {
     /// &exists(\*STDOUT);              # dies: exists needs a path
     /// ```
     pub fn file_name(&self) -> Result<Option<Vec<u8>>> {
-        self.string(ffi::STRING_NAME)
+        self.string(ffi::STRING_NAME, copied)
     }
 
-    fn string(&self, form: i32) -> Result<Option<Vec<u8>>> {
-        let copy = Self::stored(self.perl(), |out, error| {
+    /// The string itself, one byte for each character, not a copy where perl has it so; `None` for
+    /// undef (perlapi: `SvPVbyte`). While it is there nothing of perl may run: that is an error.
+    ///
+    /// Returns `Err` as [`bytes`](Scalar::bytes) does.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `count($bytes, $byte)`: how often the byte is in it, without a copy of it.
+    /// fn count(call: &Call<'_>) -> Result<Value> {
+    ///     let (bytes, byte) = (call.arg(0), call.arg(1));
+    ///     let byte = byte.number()?.integer();
+    ///     let bytes: Option<Bytes<'_>> = bytes.borrow_bytes(call)?;
+    ///     let bytes = bytes.ok_or_else(|| Error::croak("count needs a string"))?;
+    ///     Ok(bytes.iter().filter(|&&b| Some(i128::from(b)) == byte).count().into())
+    /// }
+    ///
+    /// /// `change($string, $code)`: the code must not change what is being looked at.
+    /// fn change(call: &Call<'_>) -> Result<Value> {
+    ///     let (string, code) = (call.arg(0), call.arg(1));
+    ///     let code = code.code()?.ok_or_else(|| Error::croak("change needs code"))?;
+    ///     let text: Option<Text<'_>> = string.borrow_text(call)?;
+    ///     let refused = code.call(&[]).is_err();
+    ///     drop(text);
+    ///     let called = code.call(&[]).is_ok();
+    ///     Ok(Value::list([refused, called]))
+    /// }
+    /// ```
+    /// ```perl
+    /// count('banana', ord 'a');       # 3
+    /// count(undef, 1);                # dies: count needs a string
+    /// my $string = 'some text';
+    /// change($string, sub { $string = 'x' x 1000 });  # 1, 1
+    /// length $string;                 # 1000
+    /// ```
+    pub fn borrow_bytes<'a>(&'a self, call: &'a Call<'_>) -> Result<Option<Bytes<'a>>> {
+        self.borrow(call, ffi::STRING_BYTES)
+    }
+
+    /// The string itself as text, not a copy where perl has it so; `None` for undef (perlapi:
+    /// `SvPVutf8`). While it is there nothing of perl may run: that is an error.
+    ///
+    /// Characters that are not Unicode become U+FFFD. Returns `Err` as [`text`](Scalar::text) does.
+    ///
+    /// Example: [`Scalar::borrow_bytes`].
+    pub fn borrow_text<'a>(&'a self, call: &'a Call<'_>) -> Result<Option<Text<'a>>> {
+        let bytes = self.borrow(call, ffi::STRING_UTF8)?;
+        Ok(bytes.map(|bytes| match std::str::from_utf8(&bytes) {
+            Ok(_) => Text(TextOf::Perl(bytes)),
+            Err(_) => Text(TextOf::Rust(String::from_utf8_lossy(&bytes).into_owned())),
+        }))
+    }
+
+    fn borrow<'a>(&'a self, call: &'a Call<'_>, form: i32) -> Result<Option<Bytes<'a>>> {
+        self.must_be_of(call.perl());
+        Ok(self.raw_string(form)?.map(|(p, len, owner)| {
+            let lender = owner.is_none().then(|| self.perl().raw());
+            if let Some(lender) = lender {
+                // SAFETY: the shim's own struct, of this thread's interpreter.
+                unsafe { (*lender).borrows += 1 }
+            }
+            Bytes {
+                p,
+                len,
+                lender,
+                _owner: owner,
+                scalar: PhantomData,
+            }
+        }))
+    }
+
+    /// What `read` makes of the string.
+    fn string<T>(&self, form: i32, read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        let string = self.raw_string(form)?;
+        // SAFETY: perl's string, or its owner's; nothing of perl runs meanwhile.
+        string
+            .map(|(p, len, _owner)| read(unsafe { slice::from_raw_parts(p, len) }))
+            .transpose()
+    }
+
+    /// Where the string is, and whose it is if it is not this one's.
+    fn raw_string(&self, form: i32) -> Result<Option<(*const u8, usize, Option<Scalar>)>> {
+        let (mut p, mut len) = (ptr::null(), 0);
+        let perl = self.perl().raw();
+        let owner = Self::stored(self.perl(), |owner, error| {
             // SAFETY: a live scalar of this interpreter; the places outlive the call.
-            unsafe { ffi::perlxs_sv_string(self.perl().raw(), self.raw(), form, out, error) }
+            unsafe { ffi::perlxs_sv_string(perl, self.raw(), form, &mut p, &mut len, owner, error) }
         })?;
-        copy.map(|copy| owned(copy.buffer())).transpose()
+        Ok((!p.is_null()).then(|| (p.cast(), len, owner)))
     }
+}
 
-    /// The buffer of a plain string.
-    pub(crate) fn buffer(&self) -> &[u8] {
-        let mut len = 0;
-        // SAFETY: called only for strings that the shim made; the buffer lives as they do.
-        unsafe {
-            let p = ffi::perlxs_sv_buffer(self.perl().raw(), self.raw(), &mut len);
-            slice::from_raw_parts(p.cast(), len)
+/// A string of perl's, borrowed: it is used as a slice ([`Deref`]).
+///
+/// Example: [`Scalar::borrow_bytes`].
+pub struct Bytes<'a> {
+    p: *const u8,
+    len: usize,
+    /// Whose string must not change.
+    lender: Option<*mut ffi::Interp>,
+    _owner: Option<Scalar>,
+    scalar: PhantomData<&'a ()>,
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the scalar is alive, and while it is borrowed nothing of perl runs; or the string
+        // is our owner's.
+        unsafe { slice::from_raw_parts(self.p, self.len) }
+    }
+}
+
+impl Drop for Bytes<'_> {
+    fn drop(&mut self) {
+        if let Some(lender) = self.lender {
+            // SAFETY: as it was counted.
+            unsafe { (*lender).borrows -= 1 }
         }
+    }
+}
+
+impl fmt::Debug for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// Text of perl's, borrowed: it is used as a `str` ([`Deref`]).
+///
+/// Example: [`Scalar::borrow_bytes`].
+pub struct Text<'a>(TextOf<'a>);
+
+enum TextOf<'a> {
+    Perl(Bytes<'a>),
+    Rust(String),
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match &self.0 {
+            // SAFETY: `borrow_text` has looked, and it has not changed.
+            TextOf::Perl(bytes) => unsafe { std::str::from_utf8_unchecked(bytes) },
+            TextOf::Rust(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
 /// A copy of a string of perl's, with room for a NUL. It may be as large as a perl programmer
 /// likes, so that there is no memory for it is an error, not the end of the process.
-fn owned(bytes: &[u8]) -> Result<Vec<u8>> {
+fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len() + 1).map_err(|_| {
         Error::croak(format!(

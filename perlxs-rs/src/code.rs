@@ -2,10 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_int;
-use std::iter;
+use std::ffi::{c_int, c_void};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::{iter, ptr, thread};
 
-use crate::{Perl, Result, Scalar, Value, ffi};
+use crate::guard::contained;
+use crate::{Arg, Perl, Result, Scalar, Value, ffi};
 
 /// A perl sub that can be called.
 ///
@@ -19,7 +22,7 @@ use crate::{Perl, Result, Scalar, Value, ffi};
 ///     };
 ///     let mut results = Vec::new();
 ///     for value in call.args().skip(1) {
-///         results.extend(code.call_list(&[value])?);
+///         results.extend(code.call_list(&[value.clone()])?);
 ///     }
 ///     Ok(Value::list(results))
 /// }
@@ -80,6 +83,156 @@ impl Code {
         Ok(Self::run(&self.cv, ffi::CALL_LIST, args)?.unpacked())
     }
 
+    /// Calls the sub for each item, which is `$_`, as perl's `grep` does: without arguments, and
+    /// without a guard for each (perlapi: `MULTICALL`). `see` gets the item, and whether what the
+    /// sub returned is true; with [`ControlFlow::Break`] that was all.
+    ///
+    /// Returns `Err` as [`call`](Code::call) does; with what `see` breaks.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// # use std::ops::ControlFlow;
+    /// /// `first_index($code, @values)`: the first for which the code is true, or -1.
+    /// fn first_index(call: &Call<'_>) -> Result<Value> {
+    ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("needs code"))?;
+    ///     let mut index = -1;
+    ///     let found = code.test_each(call.args().skip(1), |_, is_true| {
+    ///         index += 1;
+    ///         if is_true { ControlFlow::Break(index) } else { ControlFlow::Continue(()) }
+    ///     })?;
+    ///     Ok(found.unwrap_or(-1).into())
+    /// }
+    /// ```
+    /// ```perl
+    /// first_index(sub { $_ > 2 }, 1 .. 5);    # 2
+    /// first_index(sub { 0 }, 1 .. 5);         # -1
+    /// first_index(sub { die "oh\n" }, 1);     # dies: oh
+    /// ```
+    pub fn test_each<I: AsRef<Scalar>, B>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+        mut see: impl FnMut(&I, bool) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        let mut items = items.into_iter();
+        let mut item: Option<I> = None;
+        self.each(ffi::LOOP_TRUTH, |result| {
+            if let (Some(item), Some((_, is_true))) = (&item, result) {
+                see(item, is_true)?;
+            }
+            item = items.next();
+            ControlFlow::Continue(item.as_ref().map(|item| [item.as_ref().raw(); 2]))
+        })
+    }
+
+    /// As [`test_each`](Code::test_each), for what the sub returns: `see` gets it in the place of
+    /// whether it is true. It is there until the sub is called again: `copy()` keeps it.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// # use std::ops::ControlFlow;
+    /// /// `sum_by($code, @values)`
+    /// fn sum_by(call: &Call<'_>) -> Result<Value> {
+    ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("needs code"))?;
+    ///     let mut sum = 0;
+    ///     let failed = code.call_each(call.args().skip(1), |_, result| match result.number() {
+    ///         Ok(number) => {
+    ///             sum += number.integer().unwrap_or(0) as i64;
+    ///             ControlFlow::Continue(())
+    ///         }
+    ///         Err(error) => ControlFlow::Break(error),
+    ///     })?;
+    ///     failed.map_or(Ok(sum.into()), Err)
+    /// }
+    /// ```
+    /// ```perl
+    /// sum_by(sub { $_ * 2 }, 1, 20);  # 42
+    /// ```
+    pub fn call_each<I: AsRef<Scalar>, B>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+        mut see: impl FnMut(&I, &Scalar) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        let mut items = items.into_iter();
+        let mut item: Option<I> = None;
+        self.each(0, |result| {
+            if let (Some(item), Some((result, _))) = (&item, result) {
+                see(item, &result)?;
+            }
+            item = items.next();
+            ControlFlow::Continue(item.as_ref().map(|item| [item.as_ref().raw(); 2]))
+        })
+    }
+
+    /// Reduces items to one value: the sub is called with `$a`, what there is so far, and `$b`, the
+    /// next, and returns what is `$a` then (List::Util: `reduce`). `None` if there are no items.
+    ///
+    /// Returns `Err` as [`call`](Code::call) does.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `fold($code, @values)`
+    /// fn fold(call: &Call<'_>) -> Result<Value> {
+    ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("needs code"))?;
+    ///     Ok(code.reduce(call.args().skip(1))?.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// fold(sub { $a . $b }, 'a' .. 'e');      # 'abcde'
+    /// fold(sub { $a + $b }, 7);               # 7
+    /// fold(sub { $a + $b });                  # undef
+    /// ```
+    pub fn reduce<I: AsRef<Scalar>>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+    ) -> Result<Option<Scalar>> {
+        let mut items = items.into_iter();
+        let Some(first) = items.next() else {
+            return Ok(None);
+        };
+        let mut so_far = first.as_ref().copy()?;
+        let mut item: Option<I> = None;
+        let failed = self.each(ffi::LOOP_PAIRS, |result| {
+            if let Some((result, _)) = result {
+                match result.copy() {
+                    Ok(result) => so_far = result,
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
+            item = items.next();
+            ControlFlow::Continue(
+                item.as_ref()
+                    .map(|item| [so_far.raw(), item.as_ref().raw()]),
+            )
+        })?;
+        failed.map_or(Ok(Some(so_far)), Err)
+    }
+
+    /// The loop of these: `next` gets the last result, and gives what the sub is to be called with.
+    fn each<B>(
+        &self,
+        how: c_int,
+        next: impl FnMut(Option<(Arg<'_>, bool)>) -> ControlFlow<B, Option<[*mut ffi::Sv; 2]>>,
+    ) -> Result<Option<B>> {
+        let perl = self.perl();
+        let mut steps = Steps {
+            perl,
+            next,
+            end: None,
+        };
+        let step = step_of(&steps);
+        let context = (&raw mut steps).cast();
+        let outcome = contained(perl, |error| {
+            // SAFETY: a live sub of this interpreter; `step` is for this context, which outlives
+            // the call.
+            unsafe { ffi::perlxs_code_loop(perl.raw(), self.cv.raw(), how, step, context, error) }
+        });
+        match steps.end {
+            Some(Err(panic)) => resume_unwind(panic),
+            Some(Ok(broken)) => outcome.map(|()| Some(broken)),
+            None => outcome.map(|()| None),
+        }
+    }
+
     /// Calls `code` in the way that [`ffi::CALL_LIST`] and its like say; returns a scalar, or an
     /// array.
     pub(crate) fn run<'a>(
@@ -98,6 +251,53 @@ impl Code {
         })?;
         Ok(result.expect("a result"))
     }
+}
+
+/// What goes on between the calls of a loop.
+struct Steps<F, B> {
+    perl: Perl,
+    next: F,
+    /// What it was broken with, or a panic.
+    end: Option<thread::Result<B>>,
+}
+
+fn step_of<F, B>(_: &Steps<F, B>) -> ffi::Step
+where
+    F: FnMut(Option<(Arg<'_>, bool)>) -> ControlFlow<B, Option<[*mut ffi::Sv; 2]>>,
+{
+    step::<F, B>
+}
+
+/// One step; no panic leaves it.
+unsafe extern "C" fn step<F, B>(
+    context: *mut c_void,
+    result: *mut ffi::Sv,
+    is_true: c_int,
+    items: *mut *mut ffi::Sv,
+) -> c_int
+where
+    F: FnMut(Option<(Arg<'_>, bool)>) -> ControlFlow<B, Option<[*mut ffi::Sv; 2]>>,
+{
+    // SAFETY: the shim gives back what `each` gave to it.
+    let steps = unsafe { &mut *context.cast::<Steps<F, B>>() };
+    let perl = steps.perl;
+    let next = &mut steps.next;
+    let result = (!result.is_null()).then(|| {
+        // SAFETY: a live scalar, lent until this returns.
+        let result = Arg::new(unsafe { Scalar::from_owned(perl, result) });
+        (result, is_true != 0)
+    });
+    match catch_unwind(AssertUnwindSafe(|| next(result))) {
+        Ok(ControlFlow::Continue(Some(next))) => {
+            // SAFETY: room for two.
+            unsafe { ptr::copy_nonoverlapping(next.as_ptr(), items, next.len()) }
+            return 1;
+        }
+        Ok(ControlFlow::Continue(None)) => {}
+        Ok(ControlFlow::Break(broken)) => steps.end = Some(Ok(broken)),
+        Err(panic) => steps.end = Some(Err(panic)),
+    }
+    0
 }
 
 impl Scalar {
@@ -136,7 +336,7 @@ impl Scalar {
     ///
     /// /// `make($class, @args)`: a class method.
     /// fn make(call: &Call<'_>) -> Result<Value> {
-    ///     let args: Vec<_> = call.args().skip(1).collect();
+    ///     let args: Vec<Scalar> = call.args().skip(1).map(|arg| arg.clone()).collect();
     ///     Ok(call.arg(0).call_method("new", &args)?.into())
     /// }
     /// ```

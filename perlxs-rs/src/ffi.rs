@@ -58,15 +58,28 @@ pub const EXIT: c_int = 2;
 
 // ---- xsub ----
 
-pub const RETURN_UNDEF: c_int = 0;
-pub const RETURN_INT: c_int = 1;
-pub const RETURN_UINT: c_int = 2;
-pub const RETURN_SV: c_int = 3;
-pub const RETURN_LIST: c_int = 4;
+pub const VALUE_UNDEF: c_int = 0;
+pub const VALUE_TRUE: c_int = 1;
+pub const VALUE_FALSE: c_int = 2;
+pub const VALUE_INT: c_int = 3;
+pub const VALUE_UINT: c_int = 4;
+pub const VALUE_NUM: c_int = 5;
+pub const VALUE_BYTES: c_int = 6;
+pub const VALUE_UTF8: c_int = 7;
+pub const VALUE_SV: c_int = 8;
+pub const VALUE_LIST: c_int = 9;
 
-pub const RETURN_NUM: c_int = 5;
-pub const RETURN_TRUE: c_int = 6;
-pub const RETURN_FALSE: c_int = 7;
+/// A value on its way to perl.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Value {
+    pub kind: c_int,
+    pub integer: i64,
+    pub real: f64,
+    pub p: *const c_char,
+    pub len: usize,
+    pub sv: *mut Sv,
+}
 
 #[repr(C)]
 pub struct Call {
@@ -75,10 +88,7 @@ pub struct Call {
     pub held: *mut *mut Sv,
     pub outer: *mut Call,
     pub blocked: *mut Blocked,
-    pub returns: c_int,
-    pub integer: i64,
-    pub real: f64,
-    pub sv: *mut Sv,
+    pub result: Value,
     pub error: *mut Sv,
     pub room: [*mut Sv; 6],
 }
@@ -100,6 +110,13 @@ pub const CONTEXT_LIST: c_int = 2;
 
 unsafe extern "C" {
     pub fn perlxs_call_context(interp: *mut Interp) -> c_int;
+    pub fn perlxs_call_return_string(
+        interp: *mut Interp,
+        call: *mut Call,
+        p: *const c_char,
+        len: usize,
+        utf8: c_int,
+    );
 }
 
 // ---- module ----
@@ -155,7 +172,7 @@ pub const NUMBER_FLOAT: c_int = 3;
 pub const NUMBER_NONE: c_int = 4;
 
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Number {
     pub kind: c_int,
     pub integer: i64,
@@ -163,21 +180,9 @@ pub struct Number {
 }
 
 unsafe extern "C" {
-    pub fn perlxs_sv_new_bytes(
-        interp: *mut Interp,
-        p: *const c_char,
-        len: usize,
-        utf8: c_int,
-    ) -> *mut Sv;
-    pub fn perlxs_sv_new_int(interp: *mut Interp, value: i64) -> *mut Sv;
-    pub fn perlxs_sv_new_uint(interp: *mut Interp, value: u64) -> *mut Sv;
-    pub fn perlxs_sv_new_num(interp: *mut Interp, value: f64) -> *mut Sv;
-    pub fn perlxs_sv_new_bool(interp: *mut Interp, value: c_int) -> *mut Sv;
-    pub fn perlxs_sv_new_undef(interp: *mut Interp) -> *mut Sv;
+    pub fn perlxs_sv_new(interp: *mut Interp, value: *const Value) -> *mut Sv;
     pub fn perlxs_sv_inc(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
     pub fn perlxs_sv_dec(interp: *mut Interp, sv: *mut Sv);
-    pub fn perlxs_list_new(interp: *mut Interp) -> *mut Sv;
-    pub fn perlxs_list_push(interp: *mut Interp, list: *mut Sv, owned: *mut Sv);
     pub fn perlxs_sv_is_undef_constant(interp: *mut Interp, sv: *mut Sv) -> c_int;
     pub fn perlxs_sv_assignable(
         interp: *mut Interp,
@@ -217,10 +222,11 @@ unsafe extern "C" {
         interp: *mut Interp,
         sv: *mut Sv,
         form: c_int,
-        out: *mut *mut Sv,
+        p: *mut *const c_char,
+        len: *mut usize,
+        owner: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_sv_buffer(interp: *mut Interp, sv: *mut Sv, len: *mut usize) -> *const c_char;
 }
 
 // ---- handle ----
@@ -254,6 +260,22 @@ unsafe extern "C" {
         args: *const *mut Sv,
         nargs: usize,
         out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+}
+
+pub const LOOP_TRUTH: c_int = 1;
+pub const LOOP_PAIRS: c_int = 2;
+
+pub type Step = unsafe extern "C" fn(*mut c_void, *mut Sv, c_int, *mut *mut Sv) -> c_int;
+
+unsafe extern "C" {
+    pub fn perlxs_code_loop(
+        interp: *mut Interp,
+        code: *mut Sv,
+        how: c_int,
+        step: Step,
+        context: *mut c_void,
         error: *mut *mut Sv,
     ) -> c_int;
 }
@@ -325,6 +347,22 @@ unsafe extern "C" {
 // ---- array ----
 
 unsafe extern "C" {
+    pub fn perlxs_array_new(interp: *mut Interp, room: usize) -> *mut Sv;
+    pub fn perlxs_array_append(interp: *mut Interp, av: *mut Sv, values: *const Value, n: usize);
+    pub fn perlxs_array_numbers(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        out: *mut Number,
+        n: usize,
+    ) -> usize;
+    pub fn perlxs_array_elements(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        out: *mut *mut Sv,
+        n: usize,
+    ) -> usize;
     pub fn perlxs_array_len(
         interp: *mut Interp,
         av: *mut Sv,
@@ -361,8 +399,37 @@ unsafe extern "C" {
 
 // ---- hash ----
 
+/// A key of a hash, and its value.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub key: *const c_char,
+    pub len: usize,
+    pub utf8: c_int,
+    pub value: Value,
+}
+
+/// Where a walk through a hash is.
+#[repr(C)]
+pub struct Place {
+    pub entry: *mut c_void,
+    pub waits: c_int,
+}
+
 unsafe extern "C" {
     pub fn perlxs_hash_new(interp: *mut Interp) -> *mut Sv;
+    pub fn perlxs_hash_append(interp: *mut Interp, hv: *mut Sv, entries: *const Entry, n: usize);
+    pub fn perlxs_hash_next(
+        interp: *mut Interp,
+        hv: *mut Sv,
+        place: *mut Place,
+        entries: *mut Entry,
+        n: usize,
+        room: *mut c_char,
+        size: usize,
+        got: *mut usize,
+        error: *mut *mut Sv,
+    ) -> c_int;
     pub fn perlxs_hash_put(
         interp: *mut Interp,
         hv: *mut Sv,

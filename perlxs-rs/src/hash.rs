@@ -2,9 +2,24 @@
 
 #![allow(unsafe_code)]
 
+use std::borrow::Cow;
+use std::ffi::c_int;
+use std::{ptr, slice};
+
 use crate::aggregate::{clear, collect, entries};
 use crate::guard::contained;
-use crate::{Perl, Result, Scalar, Value, ffi};
+use crate::scalar::{CHUNK, NOTHING, in_chunks};
+use crate::{Arg, Perl, Result, Scalar, Value, ffi};
+
+/// How many entries of a hash come at a time.
+const WALK: usize = 32;
+
+const NO_ENTRY: ffi::Entry = ffi::Entry {
+    key: ptr::null(),
+    len: 0,
+    utf8: 0,
+    value: NOTHING,
+};
 
 /// A perl hash: a new one, or what [`Scalar::hash`] found behind a reference.
 ///
@@ -92,17 +107,43 @@ impl Hash {
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         let hash = Hash::new(perl);
-        for (key, value) in entries {
-            let key = key.as_ref();
-            assert!(
-                i32::try_from(key.len()).is_ok(),
-                "a key below 2 to the 31st bytes"
-            );
-            let (p, len) = (key.as_ptr().cast(), key.len());
-            let value = Scalar::new(perl, value).into_raw();
-            // SAFETY: the hash that has just been made takes the reference, and copies the key.
-            unsafe { ffi::perlxs_hash_put(perl.raw(), hash.hv.raw(), p, len, value) }
-        }
+        // to replace a value that is a scalar may run its destructor
+        let mut has_scalars = false;
+        let entries = entries.into_iter().map(|(key, value)| (key, value.into()));
+        in_chunks(entries, |chunk: &mut [(K, Value)]| {
+            has_scalars |=
+                (chunk.iter()).any(|(_, value)| matches!(value, Value::Scalar(_) | Value::List(_)));
+            let mut raw = [NO_ENTRY; CHUNK];
+            for (raw, (key, value)) in raw.iter_mut().zip(&mut *chunk) {
+                let key = key.as_ref();
+                assert!(
+                    i32::try_from(key.len()).is_ok(),
+                    "a key below 2 to the 31st bytes"
+                );
+                raw.key = key.as_ptr().cast();
+                raw.len = key.len();
+                raw.utf8 = c_int::from(!key.is_ascii());
+                if has_scalars {
+                    let value = Scalar::new(perl, std::mem::replace(value, Value::Undef));
+                    let (p, len) = (raw.key, raw.len);
+                    // SAFETY: the hash that has just been made takes the reference, and copies
+                    // the key.
+                    unsafe {
+                        ffi::perlxs_hash_put(perl.raw(), hash.hv.raw(), p, len, value.into_raw());
+                    }
+                } else {
+                    raw.value = value.raw(perl);
+                }
+            }
+            if !has_scalars {
+                // SAFETY: keys and strings outlive the call, which copies them; no value is a
+                // reference.
+                unsafe {
+                    let (p, len) = (raw.as_ptr(), chunk.len());
+                    ffi::perlxs_hash_append(perl.raw(), hash.hv.raw(), p, len);
+                }
+            }
+        });
         hash
     }
 
@@ -162,6 +203,52 @@ impl Hash {
         })
     }
 
+    /// The keys and their values, not copies, in perl's order, one after the other: for a walk
+    /// through a large hash, which copies keys only. As perl's `each` it is the hash's own
+    /// iterator, and starts anew. Meanwhile a key may be deleted if it is the last one given; if
+    /// another is stored, it is undefined whether it comes.
+    ///
+    /// An item is `Err`, and the last, if a tie method dies or exits, or if somebody else has moved
+    /// the iterator (`keys`, `each`).
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `total(\%hash)`: the length of all keys, the bytes that they have in perl, of which that
+    /// /// many are UTF-8; and the sum of all values.
+    /// fn total(call: &Call<'_>) -> Result<Value> {
+    ///     let hash = call.arg(0).hash()?.ok_or_else(|| Error::croak("total needs a hash"))?;
+    ///     let (mut length, mut bytes, mut wide, mut sum) = (0, 0, 0, 0);
+    ///     let mut entries: Entries<'_> = hash.iter();
+    ///     while let Some((key, value)) = entries.next()? {
+    ///         let key: Key<'_> = key;
+    ///         length += key.text().chars().count() as i64;
+    ///         bytes += key.bytes().len() as i64;
+    ///         wide += i64::from(key.is_utf8());
+    ///         sum += value.number()?.integer().unwrap_or(0) as i64;
+    ///     }
+    ///     Ok(Value::list([length, bytes, wide, sum]))
+    /// }
+    /// ```
+    /// ```perl
+    /// total({ a => 1, bcd => 41 });                       # 4, 4, 0, 42
+    /// total({ a => 1, "\xe9" => 2, "\x{20ac}" => 3 });    # 3, 5, 1, 6
+    /// total({});                                          # 0, 0, 0, 0
+    /// ```
+    pub fn iter(&self) -> Entries<'_> {
+        Entries {
+            hash: self,
+            place: ffi::Place {
+                entry: ptr::null_mut(),
+                waits: 0,
+            },
+            entries: Box::new([NO_ENTRY; WALK + 1]),
+            room: vec![0; 2048],
+            given: 0,
+            got: 0,
+            has_begun: false,
+        }
+    }
+
     /// Removes all keys.
     ///
     /// Example: [`struct@Hash`].
@@ -182,6 +269,135 @@ impl Hash {
     /// Example: [`struct@Hash`].
     pub fn entries(&self) -> Result<Vec<(String, Scalar)>> {
         entries(collect(&self.hv, ffi::ITEMS_HASH)?)
+    }
+}
+
+/// The key of an entry, as perl has it.
+///
+/// Example: [`Hash::iter`].
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    bytes: &'a [u8],
+    is_utf8: bool,
+}
+
+impl<'a> Key<'a> {
+    /// Its bytes: UTF-8 if [`is_utf8`](Key::is_utf8) says so, else one for each character.
+    ///
+    /// Example: [`Hash::iter`].
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether it has characters above 255, as UTF-8 (perlapi: `HeUTF8`).
+    ///
+    /// Example: [`Hash::iter`].
+    pub fn is_utf8(self) -> bool {
+        self.is_utf8
+    }
+
+    /// Its characters. Those that are not Unicode become U+FFFD.
+    ///
+    /// Example: [`Hash::iter`].
+    pub fn text(self) -> Cow<'a, str> {
+        match std::str::from_utf8(self.bytes) {
+            Ok(text) if self.is_utf8 || text.is_ascii() => Cow::Borrowed(text),
+            _ if self.is_utf8 => String::from_utf8_lossy(self.bytes),
+            _ => Cow::Owned(self.bytes.iter().map(|&b| char::from(b)).collect()),
+        }
+    }
+}
+
+/// A walk through a hash: [`Hash::iter`].
+///
+/// Example: [`Hash::iter`].
+pub struct Entries<'a> {
+    hash: &'a Hash,
+    place: ffi::Place,
+    entries: Box<[ffi::Entry; WALK + 1]>,
+    room: Vec<u8>,
+    /// Of the entries that are here, how many are done with.
+    given: usize,
+    got: usize,
+    has_begun: bool,
+}
+
+impl Entries<'_> {
+    /// The next key, and its value.
+    ///
+    /// Returns `Ok(None)` at the end, and `Err` as [`Hash::iter`] says.
+    ///
+    /// Example: [`Hash::iter`].
+    #[expect(clippy::should_implement_trait, reason = "it lends the key")]
+    pub fn next(&mut self) -> Result<Option<(Key<'_>, Arg<'_>)>> {
+        if self.given == self.got && !self.fill()? {
+            return Ok(None);
+        }
+        let entry = &mut self.entries[self.given];
+        self.given += 1;
+        // SAFETY: the key is in `room`; the value is ours until the next ones come.
+        let (bytes, value) = unsafe {
+            (
+                slice::from_raw_parts(entry.key.cast(), entry.len),
+                Scalar::from_owned(self.hash.hv.perl(), entry.value.sv),
+            )
+        };
+        let is_utf8 = entry.utf8 != 0;
+        Ok(Some((Key { bytes, is_utf8 }, Arg::new(value))))
+    }
+
+    fn fill(&mut self) -> Result<bool> {
+        self.give_up();
+        if self.has_begun && self.place.entry.is_null() {
+            return Ok(false);
+        }
+        self.has_begun = true;
+        let perl = self.hash.hv.perl();
+        loop {
+            let (room, size) = (self.room.as_mut_ptr().cast(), self.room.len());
+            let (place, entries) = (&mut self.place, self.entries.as_mut_ptr());
+            let got = &mut self.got;
+            let outcome = contained(perl, |error| {
+                let hv = self.hash.hv.raw();
+                // SAFETY: a live hash of this interpreter; as many entries, and as much room.
+                unsafe {
+                    ffi::perlxs_hash_next(
+                        perl.raw(),
+                        hv,
+                        place,
+                        entries,
+                        WALK,
+                        room,
+                        size,
+                        got,
+                        error,
+                    )
+                }
+            });
+            if let Err(error) = outcome {
+                self.place.entry = ptr::null_mut();
+                return Err(error);
+            }
+            if self.got > 0 || self.place.entry.is_null() {
+                return Ok(self.got > 0);
+            }
+            self.room = vec![0; self.entries[0].len];
+        }
+    }
+
+    /// Releases the values that are here.
+    fn give_up(&mut self) {
+        for entry in &self.entries[..self.got] {
+            // SAFETY: the shim has counted it for us.
+            drop(unsafe { Scalar::from_owned(self.hash.hv.perl(), entry.value.sv) });
+        }
+        (self.given, self.got) = (0, 0);
+    }
+}
+
+impl Drop for Entries<'_> {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{Result, Scalar, ffi};
 ///     perl.load_module("Carp")?;
 ///     let shortmess = Scalar::new(perl, "Carp::shortmess").code()?;
 ///     let shortmess = shortmess.ok_or_else(|| Error::croak("no Carp"))?;
-///     let text = shortmess.call(&[call.arg(0)])?;
+///     let text = shortmess.call(&[call.arg(0).clone()])?;
 ///     perl.variable(c"Log::last")?.set(&text)?;
 ///     Ok(text.into())
 /// }
@@ -77,6 +77,11 @@ impl Perl {
     pub(crate) fn raw(self) -> *mut ffi::Interp {
         assert!(self.is_alive(), "this interpreter is at its end");
         self.raw
+    }
+
+    /// Whether both are the same interpreter.
+    pub(crate) fn is(self, other: Perl) -> bool {
+        self.raw == other.raw
     }
 
     pub(crate) fn is_alive(self) -> bool {

@@ -66,13 +66,14 @@ mod syscall;
 mod taint;
 mod xsub;
 
-pub use array::Array;
+pub use array::{Array, Elements, Numbers};
+pub use bytes::{Bytes, Text};
 pub use code::Code;
 pub use constant::Constant;
 pub use copy::MainEnd;
 pub use error::{Error, Result};
 pub use guest::Shared;
-pub use hash::Hash;
+pub use hash::{Entries, Hash, Key};
 pub use interp::Perl;
 pub use module::Module;
 #[doc(hidden)]

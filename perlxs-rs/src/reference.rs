@@ -125,7 +125,7 @@ impl Scalar {
     /// # use perlxs::*;
     /// /// `follow($ref)`: what is at the end of a chain of references.
     /// fn follow(call: &Call<'_>) -> Result<Value> {
-    ///     let mut sv = call.arg(0);
+    ///     let mut sv = call.arg(0).clone();
     ///     while let Some(next) = sv.scalar()? {
     ///         sv = next;
     ///     }

@@ -2,13 +2,74 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use crate::guard::contained;
 use crate::{Perl, Result, Value, ffi};
+
+/// How many values pass the border at a time.
+pub(crate) const CHUNK: usize = 64;
+
+/// No value.
+pub(crate) const NOTHING: ffi::Value = ffi::Value {
+    kind: ffi::VALUE_UNDEF,
+    integer: 0,
+    real: 0.0,
+    p: ptr::null(),
+    len: 0,
+    sv: ptr::null_mut(),
+};
+
+/// Passes on what an iterator gives, [`CHUNK`] at a time at most.
+pub(crate) fn in_chunks<T>(mut values: impl Iterator<Item = T>, mut pass: impl FnMut(&mut [T])) {
+    let mut chunk = Vec::with_capacity(values.size_hint().0.clamp(4, CHUNK));
+    loop {
+        chunk.extend(values.by_ref().take(CHUNK));
+        if chunk.is_empty() {
+            return;
+        }
+        pass(&mut chunk);
+        chunk.clear();
+    }
+}
+
+impl Value {
+    /// For the shim, which takes over the reference of a scalar, and copies a string: it is to be
+    /// called with this at once.
+    pub(crate) fn raw(&mut self, perl: Perl) -> ffi::Value {
+        let mut raw = NOTHING;
+        let string = |raw: &mut ffi::Value, bytes: &[u8], kind| {
+            (raw.kind, raw.p, raw.len) = (kind, bytes.as_ptr().cast(), bytes.len());
+        };
+        match self {
+            Value::Undef => {}
+            Value::Bool(true) => raw.kind = ffi::VALUE_TRUE,
+            Value::Bool(false) => raw.kind = ffi::VALUE_FALSE,
+            Value::Int(i) => (raw.kind, raw.integer) = (ffi::VALUE_INT, *i),
+            Value::Uint(u) => (raw.kind, raw.integer) = (ffi::VALUE_UINT, *u as i64),
+            Value::Float(f) => (raw.kind, raw.real) = (ffi::VALUE_NUM, *f),
+            Value::Bytes(b) => string(&mut raw, b, ffi::VALUE_BYTES),
+            // the same characters either way; without the flag perl is faster
+            Value::Text(t) if t.is_ascii() => string(&mut raw, t.as_bytes(), ffi::VALUE_BYTES),
+            Value::Text(t) => string(&mut raw, t.as_bytes(), ffi::VALUE_UTF8),
+            Value::Scalar(_) => {
+                if let Value::Scalar(scalar) = std::mem::replace(self, Value::Undef) {
+                    scalar.must_be_of(perl);
+                    (raw.kind, raw.sv) = (ffi::VALUE_SV, scalar.into_raw());
+                }
+            }
+            Value::List(list) => {
+                if let Some(last) = list.last_mut() {
+                    return last.raw(perl);
+                }
+            }
+        }
+        raw
+    }
+}
 
 /// A counted reference to a perl scalar.
 ///
@@ -111,6 +172,19 @@ pub enum Number {
     NotANumber,
 }
 
+impl ffi::Number {
+    #[inline]
+    pub(crate) fn read(&self) -> Number {
+        match self.kind {
+            ffi::NUMBER_INT => Number::Int(self.integer),
+            ffi::NUMBER_UINT => Number::Uint(self.integer as u64),
+            ffi::NUMBER_FLOAT => Number::Float(self.real),
+            ffi::NUMBER_NONE => Number::NotANumber,
+            _ => Number::Undef,
+        }
+    }
+}
+
 impl Number {
     /// The integer this is, or `None` if it is none; a float counts if it has no fraction, and one
     /// beyond `i128` is the last of that. Undef is none.
@@ -149,42 +223,41 @@ impl Scalar {
 
     /// A new scalar that holds `value`.
     ///
+    /// # Panics
+    /// If the value is a scalar of another interpreter.
+    ///
     /// Example: [`Scalar`].
     pub fn new(perl: Perl, value: impl Into<Value>) -> Self {
-        let raw = perl.raw();
-        let string = |p: &[u8], utf8| {
-            // SAFETY: `p` is readable; perl copies it.
-            unsafe { ffi::perlxs_sv_new_bytes(raw, p.as_ptr().cast::<c_char>(), p.len(), utf8) }
-        };
-        let sv = match value.into() {
-            // SAFETY: `raw` is this thread's interpreter, here and below.
-            Value::Undef => unsafe { ffi::perlxs_sv_new_undef(raw) },
-            // SAFETY: see above.
-            Value::Int(i) => unsafe { ffi::perlxs_sv_new_int(raw, i) },
-            // SAFETY: see above.
-            Value::Uint(u) => unsafe { ffi::perlxs_sv_new_uint(raw, u) },
-            // SAFETY: see above.
-            Value::Float(f) => unsafe { ffi::perlxs_sv_new_num(raw, f) },
-            Value::Bytes(b) => string(&b, 0),
-            Value::Text(t) => string(t.as_bytes(), 1),
-            // SAFETY: see above.
-            Value::Bool(b) => unsafe { ffi::perlxs_sv_new_bool(raw, c_int::from(b)) },
-            Value::Scalar(s) => return s,
-            Value::List(mut list) => return Self::new(perl, list.pop().unwrap_or(Value::Undef)),
-        };
-        // SAFETY: the shim returned a new reference.
-        unsafe { Self::from_owned(perl, sv) }
+        let mut value = value.into();
+        if let Value::Scalar(scalar) = value {
+            scalar.must_be_of(perl);
+            return scalar;
+        }
+        // SAFETY: what the value points to outlives the call; the shim returns a new reference.
+        unsafe { Self::from_owned(perl, ffi::perlxs_sv_new(perl.raw(), &value.raw(perl))) }
     }
 
-    /// A new array of values, for [`ffi::RETURN_LIST`] too.
+    /// # Panics
+    /// If it is of another interpreter.
+    pub(crate) fn must_be_of(&self, perl: Perl) {
+        assert!(self.perl.is(perl), "a value of another interpreter");
+    }
+
+    /// A new array of values, for [`ffi::VALUE_LIST`] too.
     pub(crate) fn list(perl: Perl, values: impl IntoIterator<Item = Value>) -> Self {
+        let values = values.into_iter();
+        // an iterator may say anything
+        let room = values.size_hint().0.min(1 << 20);
         // SAFETY: this thread's interpreter; the shim returns a new reference.
-        let list = unsafe { Self::from_owned(perl, ffi::perlxs_list_new(perl.raw())) };
-        for value in values {
-            let value = Scalar::new(perl, value).into_raw();
-            // SAFETY: the list that has just been made takes over the reference.
-            unsafe { ffi::perlxs_list_push(perl.raw(), list.raw(), value) };
-        }
+        let list = unsafe { Self::from_owned(perl, ffi::perlxs_array_new(perl.raw(), room)) };
+        in_chunks(values, |chunk| {
+            let raw: [ffi::Value; CHUNK] =
+                std::array::from_fn(|i| chunk.get_mut(i).map_or(NOTHING, |v| v.raw(perl)));
+            // SAFETY: the array that has just been made takes over the references.
+            unsafe {
+                ffi::perlxs_array_append(perl.raw(), list.raw(), raw.as_ptr(), chunk.len());
+            }
+        });
         list
     }
 
@@ -224,13 +297,7 @@ impl Scalar {
             // SAFETY: as above.
             unsafe { ffi::perlxs_sv_number(perl, sv, &mut number, error) }
         })?;
-        Ok(match number.kind {
-            ffi::NUMBER_INT => Number::Int(number.integer),
-            ffi::NUMBER_UINT => Number::Uint(number.integer as u64),
-            ffi::NUMBER_FLOAT => Number::Float(number.real),
-            ffi::NUMBER_NONE => Number::NotANumber,
-            _ => Number::Undef,
-        })
+        Ok(number.read())
     }
 
     /// A new scalar with the same value, without magic (perlapi: `newSVsv`). For what is looked at
@@ -315,7 +382,13 @@ impl Scalar {
             let sv = ffi::perlxs_sv_describe(self.perl.raw(), self.raw());
             Scalar::from_owned(self.perl, sv)
         };
-        String::from_utf8_lossy(text.buffer()).into_owned()
+        text.text().ok().flatten().unwrap_or_default()
+    }
+}
+
+impl AsRef<Scalar> for Scalar {
+    fn as_ref(&self) -> &Scalar {
+        self
     }
 }
 

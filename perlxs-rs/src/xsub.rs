@@ -278,7 +278,8 @@ impl Xsub {
 ///         return Err(Error::croak("join_all needs a separator"));
 ///     }
 ///     let separator = call.arg(0).text()?.unwrap_or_default();
-///     let Some(first) = call.get(1) else {
+///     let first: Option<Arg<'_>> = call.get(1);
+///     let Some(first) = first else {
 ///         return Ok("".into());
 ///     };
 ///     let mut text = first.text()?.unwrap_or_default();
@@ -305,14 +306,31 @@ pub struct Call<'c> {
     body: PhantomData<&'c ()>,
 }
 
-/// An argument, used as a [`Scalar`] ([`Deref`]): the caller's own, not a copy. `clone()` gives one
-/// that is counted, to be kept for longer than the call.
+/// A scalar that is lent, used as a [`Scalar`] ([`Deref`]): an argument, an element. It is the
+/// caller's own, not a copy. `clone()` gives one that is counted, to be kept for longer.
 ///
 /// Example: [`Call`].
 pub struct Arg<'a> {
     // perl, or the shim once anything can free it, holds the reference
     scalar: ManuallyDrop<Scalar>,
     call: PhantomData<&'a ()>,
+}
+
+impl Arg<'_> {
+    /// Lends a scalar whose reference somebody else keeps, and gives up.
+    pub(crate) fn new(scalar: Scalar) -> Self {
+        Arg {
+            scalar: ManuallyDrop::new(scalar),
+            call: PhantomData,
+        }
+    }
+}
+
+impl AsRef<Scalar> for Arg<'_> {
+    #[inline]
+    fn as_ref(&self) -> &Scalar {
+        self
+    }
 }
 
 impl Deref for Arg<'_> {
@@ -387,10 +405,7 @@ impl Call<'_> {
         // SAFETY: `nargs` scalars, which live until the body has returned: what could free one
         // makes the shim hold them all.
         let scalar = unsafe { Scalar::from_owned(self.perl, *(*self.raw).args.add(i)) };
-        Some(Arg {
-            scalar: ManuallyDrop::new(scalar),
-            call: PhantomData,
-        })
+        Some(Arg::new(scalar))
     }
 
     /// All arguments; `skip(n)` leaves those after the first `n`.
@@ -448,29 +463,31 @@ unsafe extern "C" fn enter(
     let out = unsafe { &mut *call };
     match outcome {
         Err(error) => return throw(perl, error, out),
-        Ok(Value::Undef) => out.returns = ffi::RETURN_UNDEF,
-        Ok(Value::Bool(true)) => out.returns = ffi::RETURN_TRUE,
-        Ok(Value::Bool(false)) => out.returns = ffi::RETURN_FALSE,
-        Ok(Value::Float(f)) => {
-            out.returns = ffi::RETURN_NUM;
-            out.real = f;
-        }
-        Ok(Value::Int(i)) => {
-            out.returns = ffi::RETURN_INT;
-            out.integer = i;
-        }
-        Ok(Value::Uint(u)) => {
-            out.returns = ffi::RETURN_UINT;
-            out.integer = u as i64;
-        }
         Ok(Value::List(values)) => {
-            out.returns = ffi::RETURN_LIST;
-            out.sv = Scalar::list(perl, values).into_raw();
+            out.result.sv = Scalar::list(perl, values).into_raw();
+            out.result.kind = ffi::VALUE_LIST;
         }
-        Ok(value) => {
-            out.returns = ffi::RETURN_SV;
-            out.sv = Scalar::new(perl, value).into_raw();
+        Ok(mut value) => {
+            out.result = value.raw(perl);
+            let ffi::Value { kind, p, len, .. } = out.result;
+            if kind == ffi::VALUE_BYTES || kind == ffi::VALUE_UTF8 {
+                match len {
+                    0..LONG => {
+                        let utf8 = c_int::from(kind == ffi::VALUE_UTF8);
+                        // SAFETY: the string outlives the call, which copies it.
+                        unsafe { ffi::perlxs_call_return_string(interp, call, p, len, utf8) }
+                    }
+                    LONG.. => {
+                        out.result.sv = Scalar::new(perl, value).into_raw();
+                        out.result.kind = ffi::VALUE_SV;
+                    }
+                }
+            }
         }
     }
     ffi::OK
 }
+
+/// From here on, in bytes, a string is not kept in perl's target of the call, which would hold on to
+/// its memory, but in a temporary, whose string an assignment can take over.
+const LONG: usize = 1024;

@@ -27,7 +27,7 @@ my %never = map { $_ => 1 } (
 # Those that throw only where there is no memory. They belong into ALLOCATING.
 my %allocates = map { $_ => 1 } (
     qw(Perl_newSV Perl_newSVpv Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVhek Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
-    qw(Perl_sv_2mortal Perl_new_stackinfo Perl_stack_grow Perl_push_scope Perl_savetmps Perl_save_destructor_x Perl_call_atexit Perl_my_cxt_init Perl_croak_memory_wrap Perl_safesysmalloc Perl_safesyscalloc Perl_safesysrealloc),
+    qw(Perl_sv_2mortal Perl_new_stackinfo Perl_stack_grow Perl_push_scope Perl_savetmps Perl_save_destructor_x Perl_call_atexit Perl_my_cxt_init Perl_sv_newmortal Perl_av_extend Perl_croak_memory_wrap Perl_safesysmalloc Perl_safesyscalloc Perl_safesysrealloc),
     # of plain values and new aggregates only: the callers see to that
     qw(Perl_newSVsv_flags Perl_newSVsv Perl_av_push Perl_hv_common Perl_sv_utf8_upgrade_flags_grow Perl_sv_utf8_downgrade Perl_sv_utf8_downgrade_flags),
 );
@@ -62,7 +62,8 @@ my %because = (
     S_drop           => { Perl_sv_free2 => 'the same' },
     S_plain_number   => { Perl_grok_number => 'looks at a string' },
     perlxs_sv_set    => { Perl_sv_setsv_flags => 'plain scalars: S_is_plain_set' },
-    perlxs_sv_string => { Perl_sv_free2 => 'a string of ours' },
+    perlxs_call_return_string => { Perl_sv_setpvn => 'a target, which nothing refuses', Perl_mg_set => 'it has no magic but that of taint' },
+    perlxs_hash_append => { Perl_hv_common_key_len => 'a new hash' },
     perlxs_hash_put  => { Perl_sv_free2 => 'a string of ours' },
 );
 
@@ -165,9 +166,9 @@ is_deeply [ grep { !$used{$_} } map { my $f = $_; map { "$f $_" } keys %{ $becau
 # That it would be seen: each of these changes lets something be thrown.
 for (
     [ 'a guard is left out',  'return S_guard(aTHX_ S_set, &s, error);', 'S_set(aTHX_ &s); return 0;', qr/^perlxs_sv_set > S_set > Perl_sv_setsv/ ],
-    [ 'no jump frame',        'ALLOCATING(sv = newSViv((IV)value));', 'sv = newSViv((IV)value);', qr/^perlxs_sv_new_int > Perl_newSViv/ ],
+    [ 'no jump frame',        'ALLOCATING(sv = S_new_value(aTHX_ value));', 'sv = S_new_value(aTHX_ value);', qr/^perlxs_sv_new > S_new_value > Perl_newSViv/ ],
     [ 'more than allocating', 'newRV_inc(referent));', 'newRV_inc(referent); SvGETMAGIC(sv));', qr/^perlxs_ref_new > Perl_mg_get/ ],
-    [ 'a destructor',         '    *len = SvCUR(sv);', '    SvREFCNT_dec(sv);', qr/^perlxs_sv_buffer > .*Perl_sv_free2/ ],
+    [ 'a destructor',         '        *len = SvCUR(sv);', '        SvREFCNT_dec(sv);', qr/^perlxs_sv_string > .*Perl_sv_free2/ ],
     [ 'after the frame',      "    JMPENV_POP;\n    return status;", "    JMPENV_POP;\n    my_exit(1);", qr/^perlxs_main_end > Perl_my_exit/ ],
     [ 'before it',            '    left.on_exit = on_exit;', '    croak("x");', qr/^perlxs_main_run > .*Perl_croak/ ],
     [ 'deeper',               '    switch (a->question) {', "    sv_setiv(sv, 1);\n    switch (a->question) {", qr/^perlxs_sv_ask > S_ask > Perl_sv_setiv/ ],

@@ -1,5 +1,7 @@
 //! Arrays, hashes, references, and calls that return lists.
 
+use std::ops::ControlFlow;
+
 use perlxs::{Array, Call, Error, Hash, Result, Scalar, Value};
 
 use crate::{Counted, code};
@@ -204,4 +206,122 @@ pub fn optional(call: &Call<'_>) -> Result<Value> {
         .collect::<Result<_>>()?;
     let rest: Vec<_> = rest.into_iter().flatten().collect();
     Ok(format!("{second} [{}] of {}", rest.join(" "), call.args().len()).into())
+}
+
+/// `numbers(\@array, $code)`: the integers of it; the code is called for each.
+pub fn numbers(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let array = array(call)?;
+    let code = call.arg(1).code()?;
+    let mut numbers = Vec::new();
+    for number in array.numbers() {
+        numbers.push(Value::from(number?.integer().map(|n| n as i64)));
+        if let Some(code) = &code {
+            code.call(&[])?;
+        }
+    }
+    Ok(Value::List(numbers))
+}
+
+/// `each_element(\@array, $code)`: the code is called with each element.
+pub fn each_element(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let array = array(call)?;
+    let code = code(call, 1)?;
+    let mut results = Vec::new();
+    for element in array.iter() {
+        results.push(code.call(&[element?])?);
+    }
+    Ok(Value::list(results))
+}
+
+/// `walk(\%hash, $code)`: keys and values in turn; the code is called for each.
+pub fn walk(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let hash = hash(call)?;
+    let code = match call.get(1) {
+        Some(code) => code.code()?,
+        None => None,
+    };
+    let mut list = Vec::new();
+    let mut entries = hash.iter();
+    while let Some((key, value)) = entries.next()? {
+        list.push(Value::from(&*key.text()));
+        list.push(value.into());
+        if let Some(code) = &code {
+            code.call(&[])?;
+        }
+    }
+    Ok(Value::List(list))
+}
+
+/// `test_each($code, @values)`: those for which it is true.
+pub fn test_each(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let code = code(call, 0)?;
+    let mut found = Vec::new();
+    code.test_each(call.args().skip(1), |value, is_true| {
+        if is_true {
+            found.push(Value::from(value));
+        }
+        ControlFlow::<()>::Continue(())
+    })?;
+    Ok(Value::List(found))
+}
+
+/// `map_each($code, $last, @values)`: what it returns, up to that.
+pub fn map_each(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let code = code(call, 0)?;
+    let last = call.arg(1).text()?;
+    let mut results = Vec::new();
+    let end = code.call_each(call.args().skip(2), |_, result| {
+        let copy = match result.copy() {
+            Ok(copy) => copy,
+            Err(error) => return ControlFlow::Break(Err(error)),
+        };
+        let text = copy.text();
+        results.push(copy);
+        match text {
+            Ok(text) if text == last => ControlFlow::Break(Ok(())),
+            Ok(text) if text.as_deref() == Some("panic") => panic!("in a loop"),
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Err(error)),
+        }
+    })?;
+    end.unwrap_or(Ok(()))?;
+    Ok(Value::list(results))
+}
+
+/// `reduce($code, @values)`
+pub fn reduce(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    Ok(code(call, 0)?.reduce(call.args().skip(1))?.into())
+}
+
+/// `borrowed($string, $other, $code)`: its length in bytes, then in characters, by borrowing; what
+/// the code, and reading the other, are told meanwhile.
+pub fn borrowed(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let (string, other, code) = (call.arg(0), call.arg(1), code(call, 2)?);
+    let told = |outcome: Result<()>| match outcome {
+        Ok(()) => Ok("nothing".to_string()),
+        Err(Error::Exception(exception)) => Ok(exception.text()?.unwrap_or_default()),
+        Err(error) => Err(error),
+    };
+    let bytes = string.borrow_bytes(call)?;
+    let (called, read) = (code.call(&[]).map(drop), other.text().map(drop));
+    let set = string.set("another");
+    let len = bytes.map(|bytes| bytes.len());
+    let text = string.borrow_text(call)?;
+    let chars = text.as_ref().map(|text| text.chars().count());
+    drop(text);
+    code.call(&[])?;
+    Ok(Value::List(vec![
+        len.into(),
+        chars.into(),
+        told(called)?.into(),
+        told(read)?.into(),
+        told(set)?.into(),
+    ]))
 }

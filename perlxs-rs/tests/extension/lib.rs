@@ -524,6 +524,13 @@ xsubs! {
     CALL_LIST c"PerlXS::Test::call_list" (c"code, ...", 1, None) data::call_list;
     METHOD c"PerlXS::Test::method" (c"invocant, name, ...", 2, None) data::method;
     CODEREF c"PerlXS::Test::coderef" (c"code", 1, Some(1)) data::coderef;
+    NUMBERS c"PerlXS::Test::numbers" (c"array, code = undef", 2, Some(2)) data::numbers;
+    EACH_ELEMENT c"PerlXS::Test::each_element" (c"array, code", 2, Some(2)) data::each_element;
+    WALK c"PerlXS::Test::walk" (c"hash, code = undef", 1, Some(2)) data::walk;
+    TEST_EACH c"PerlXS::Test::test_each" (c"code, ...", 1, None) data::test_each;
+    MAP_EACH c"PerlXS::Test::map_each" (c"code, last, ...", 2, None) data::map_each;
+    REDUCE c"PerlXS::Test::reduce" (c"code, ...", 1, None) data::reduce;
+    BORROWED c"PerlXS::Test::borrowed" (c"string, other, code", 3, Some(3)) data::borrowed;
     OPTIONAL c"PerlXS::Test::optional" (c"first, second, ...", 1, None) data::optional;
     OBJECT_NEW c"PerlXS::Test::Counter::new" (c"class, ...", 1, Some(3)) objects::new;
     OBJECT_ADD c"PerlXS::Test::Counter::add" (c"self, n", 2, Some(2)) objects::add;
