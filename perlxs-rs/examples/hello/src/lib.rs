@@ -23,7 +23,7 @@ fn greet_with(call: &Call<'_>) -> Result<Value> {
         let got = code.describe();
         return Err(Error::croak(format!("greet_with needs code, not {got}")));
     };
-    greeting(&code.call(&[name])?)
+    greeting(&code.call(&[name.clone()])?)
 }
 
 /// `cheer($times)`
