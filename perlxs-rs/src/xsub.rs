@@ -433,15 +433,82 @@ impl Call<'_> {
 }
 
 /// What an XSUB left to be thrown; it says which status that is.
-fn throw(perl: Perl, error: Error, out: &mut ffi::Call) -> c_int {
+#[inline(never)]
+fn throw(perl: Perl, error: Error, call: *mut ffi::Call) -> c_int {
     let exception = match error {
         Error::Croak(message) => Scalar::new(perl, message),
         Error::Exception(exception) => exception,
         Error::Exit => return ffi::EXIT,
     };
-    out.error = exception.into_raw();
+    // SAFETY: the shim's struct, which waits for this.
+    unsafe { (*call).error = exception.into_raw() };
     ffi::DIED
 }
+
+/// Where a call's result goes.
+pub(crate) struct Returned {
+    perl: Perl,
+    call: *mut ffi::Call,
+}
+
+impl Returned {
+    #[inline]
+    fn result(&mut self) -> &mut ffi::Value {
+        // SAFETY: the shim's struct, which waits for this; nobody else has it now.
+        unsafe { &mut (*self.call).result }
+    }
+
+    fn scalar(&mut self, scalar: Scalar) {
+        scalar.must_be_of(self.perl);
+        self.result().sv = scalar.into_raw();
+        self.result().kind = ffi::VALUE_SV;
+    }
+
+    fn string(&mut self, bytes: &[u8], is_utf8: bool) {
+        let (p, len) = (bytes.as_ptr().cast(), bytes.len());
+        let utf8 = c_int::from(is_utf8);
+        // SAFETY: the string outlives the call, which copies it.
+        unsafe { ffi::perlxs_call_return_string(self.perl.raw(), self.call, p, len, utf8) }
+    }
+}
+
+impl Value {
+    /// Hands it over.
+    #[inline]
+    fn give(self, to: &mut Returned) {
+        match self {
+            Value::Undef => to.result().kind = ffi::VALUE_UNDEF,
+            Value::Int(i) => {
+                to.result().integer = i;
+                to.result().kind = ffi::VALUE_INT;
+            }
+            Value::Bool(true) => to.result().kind = ffi::VALUE_TRUE,
+            Value::Bool(false) => to.result().kind = ffi::VALUE_FALSE,
+            other => other.give_memory(to),
+        }
+    }
+
+    #[inline(never)]
+    fn give_memory(self, to: &mut Returned) {
+        match self {
+            Value::Bytes(bytes) if bytes.len() < LONG => to.string(&bytes, false),
+            Value::Text(text) if text.len() < LONG => {
+                to.string(text.as_bytes(), !text.is_ascii());
+            }
+            Value::Scalar(scalar) => to.scalar(scalar),
+            Value::List(values) => {
+                to.result().sv = Scalar::list(to.perl, values).into_raw();
+                to.result().kind = ffi::VALUE_LIST;
+            }
+            Value::Bytes(_) | Value::Text(_) => to.scalar(Scalar::new(to.perl, self)),
+            mut number => *to.result() = number.raw(to.perl),
+        }
+    }
+}
+
+/// From here on, in bytes, a string is not kept in perl's target of the call, which would hold on to
+/// its memory, but in a temporary, whose string an assignment can take over.
+const LONG: usize = 1024;
 
 /// Calls the Rust function of an XSUB; no panic leaves it.
 unsafe extern "C" fn enter(
@@ -452,42 +519,19 @@ unsafe extern "C" fn enter(
     let perl = Perl::from_raw(interp);
     // SAFETY: the shim passes what `boot_module` gave it, the first member of an `Xsub`.
     let body = unsafe { (*xsub.cast::<Xsub>()).body };
-    let arguments = Call {
-        perl,
-        raw: call,
-        body: PhantomData,
-    };
-    let outcome = catch_unwind(AssertUnwindSafe(|| body(&arguments)))
-        .unwrap_or_else(|payload| Err(Error::croak(panic_text(&*payload))));
-    // SAFETY: the body and its borrow are gone.
-    let out = unsafe { &mut *call };
-    match outcome {
-        Err(error) => return throw(perl, error, out),
-        Ok(Value::List(values)) => {
-            out.result.sv = Scalar::list(perl, values).into_raw();
-            out.result.kind = ffi::VALUE_LIST;
-        }
-        Ok(mut value) => {
-            out.result = value.raw(perl);
-            let ffi::Value { kind, p, len, .. } = out.result;
-            if kind == ffi::VALUE_BYTES || kind == ffi::VALUE_UTF8 {
-                match len {
-                    0..LONG => {
-                        let utf8 = c_int::from(kind == ffi::VALUE_UTF8);
-                        // SAFETY: the string outlives the call, which copies it.
-                        unsafe { ffi::perlxs_call_return_string(interp, call, p, len, utf8) }
-                    }
-                    LONG.. => {
-                        out.result.sv = Scalar::new(perl, value).into_raw();
-                        out.result.kind = ffi::VALUE_SV;
-                    }
-                }
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let arguments = Call {
+            perl,
+            raw: call,
+            body: PhantomData,
+        };
+        match body(&arguments) {
+            Ok(value) => {
+                value.give(&mut Returned { perl, call });
+                ffi::OK
             }
+            Err(error) => throw(perl, error, call),
         }
-    }
-    ffi::OK
+    }));
+    outcome.unwrap_or_else(|payload| throw(perl, Error::croak(panic_text(&*payload)), call))
 }
-
-/// From here on, in bytes, a string is not kept in perl's target of the call, which would hold on to
-/// its memory, but in a temporary, whose string an assignment can take over.
-const LONG: usize = 1024;
