@@ -67,6 +67,9 @@ fn main() {
 
     let mut build = cc::Build::new();
     build.file("csrc/shim.c").include("csrc");
+    if std::env::var_os("CARGO_FEATURE_PROCESS").is_some() {
+        build.define("PERLXS_PROCESS", None);
+    }
     for flag in ccflags.split_whitespace() {
         build.flag(flag);
     }

@@ -1,24 +1,11 @@
 /* The C side of perlxs, a file for each room of it. They are compiled as one: most functions are
  * static, and the compiler puts those of guard.c into their callers. */
 #include "shim.h"
-#include "perliol.h"
-#include <stdio_ext.h>
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <linux/futex.h>
-#include <netdb.h>
-#include <pthread.h>
-#include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <syslog.h>
-#include <time.h>
 
 #include "guard.c"
 #include "guard_signals.c"
@@ -36,6 +23,24 @@
 #include "object.c"
 #include "taint.c"
 #include "syscall.c"
+
+/* the feature `process` */
+#ifdef PERLXS_PROCESS
+#include "perliol.h"
+#include <stdio_ext.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/futex.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <time.h>
+
 #include "process.c"
 #include "guest.h"
 #include "guest_signals.c"
@@ -45,3 +50,4 @@
 #include "guest_io.c"
 #include "copy.c"
 #include "guest.c"
+#endif

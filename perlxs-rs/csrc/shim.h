@@ -320,6 +320,8 @@ int perlxs_syscall(perlxs_interp *interp, const long *first, const long *number_
 /* The number of a signal by its name without SIG, or -1 (perlapi: whichsig_pvn). */
 int perlxs_signal_number(perlxs_interp *interp, const char *name, size_t len);
 
+#ifdef PERLXS_PROCESS
+
 /* ---- process ---- */
 
 /* Blocks all signals until the body has returned. perl code that runs meanwhile has the caller's
@@ -381,5 +383,7 @@ void perlxs_shared_unshare_files(perlxs_interp *interp);
 int perlxs_shared_is_nested(perlxs_shared *s);
 /* A word that the kernel must clear when the process lets go of the memory (CHILD_CLEARTID). */
 int32_t *perlxs_shared_tid(perlxs_shared *s);
+
+#endif /* PERLXS_PROCESS */
 
 #endif

@@ -61,6 +61,7 @@ impl Code {
         self.cv.perl()
     }
 
+    #[cfg(feature = "process")]
     pub(crate) fn cv(&self) -> &Scalar {
         &self.cv
     }

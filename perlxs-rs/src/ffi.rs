@@ -23,6 +23,7 @@ pub struct Blocked {
 }
 
 /// Where the shim notes how the interpreter stood.
+#[cfg(feature = "process")]
 #[repr(C)]
 pub struct Shared {
     _opaque: [u8; 0],
@@ -518,6 +519,7 @@ unsafe extern "C" {
 
 // ---- process ----
 
+#[cfg(feature = "process")]
 #[repr(C)]
 pub struct Start {
     pub err: c_int,
@@ -526,6 +528,7 @@ pub struct Start {
     pub value: i64,
 }
 
+#[cfg(feature = "process")]
 unsafe extern "C" {
     pub fn perlxs_call_block_signals(interp: *mut Interp, call: *mut Call);
     pub fn perlxs_call_signal_mask(interp: *mut Interp, call: *mut Call) -> *const SigSet;
@@ -539,6 +542,7 @@ unsafe extern "C" {
 
 // ---- copy ----
 
+#[cfg(feature = "process")]
 unsafe extern "C" {
     pub fn perlxs_main_run(
         interp: *mut Interp,
@@ -552,6 +556,7 @@ unsafe extern "C" {
 
 // ---- guest ----
 
+#[cfg(feature = "process")]
 unsafe extern "C" {
     pub fn perlxs_shared_begin(interp: *mut Interp, shares_files: c_int) -> *mut Shared;
     pub fn perlxs_shared_run(
@@ -559,7 +564,7 @@ unsafe extern "C" {
         shared: *mut Shared,
         code: *mut Sv,
         start: *const Start,
-        stack_limit: *const c_void,
+        stack_limit: *const std::ffi::c_void,
     ) -> c_int;
     pub fn perlxs_shared_end(interp: *mut Interp, shared: *mut Shared) -> c_int;
     pub fn perlxs_shared_unshare_files(interp: *mut Interp);

@@ -48,17 +48,20 @@ mod array;
 mod bytes;
 mod code;
 mod constant;
+#[cfg(feature = "process")]
 mod copy;
 mod error;
 #[doc(hidden)]
 pub mod ffi;
 mod guard;
+#[cfg(feature = "process")]
 mod guest;
 mod handle;
 mod hash;
 mod interp;
 mod module;
 mod object;
+#[cfg(feature = "process")]
 mod process;
 mod reference;
 mod scalar;
@@ -70,8 +73,10 @@ pub use array::{Array, Elements, Numbers};
 pub use bytes::{Bytes, Text};
 pub use code::Code;
 pub use constant::Constant;
+#[cfg(feature = "process")]
 pub use copy::MainEnd;
 pub use error::{Error, Result};
+#[cfg(feature = "process")]
 pub use guest::Shared;
 pub use hash::{Entries, Hash, Key};
 pub use interp::Perl;
@@ -79,6 +84,7 @@ pub use module::Module;
 #[doc(hidden)]
 pub use module::boot_module;
 pub use object::Object;
+#[cfg(feature = "process")]
 pub use process::Start;
 pub use reference::Kind;
 pub use scalar::{Number, Scalar};

@@ -84,6 +84,7 @@ impl Call<'_> {
     /// $SIG{USR1} = sub { die "here\n" };
     /// signalled(10);                  # dies: here
     /// ```
+    #[cfg(feature = "process")]
     pub unsafe fn syscall_after(
         &self,
         first: [c_long; 7],

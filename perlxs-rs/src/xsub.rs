@@ -427,6 +427,7 @@ impl Call<'_> {
         }
     }
 
+    #[cfg(feature = "process")]
     pub(crate) fn raw(&self) -> *mut ffi::Call {
         self.raw
     }

@@ -135,6 +135,7 @@ fn package_and_documentation() {
     }
     for arguments in [
         &["package", "--no-verify", "--allow-dirty"][..],
+        &["doc", "--no-deps", "--all-features"][..],
         &["doc", "--no-deps"][..],
     ] {
         let said = cargo(arguments);

@@ -321,7 +321,8 @@ fn build(here: &Path, source: &str) -> PathBuf {
     let manifest = format!(
         "[package]\nname = \"documented\"\nedition = \"2024\"\n\
          [lib]\ncrate-type = [\"cdylib\"]\n\
-         [dependencies]\nlibc = \"0.2\"\nperlxs = {{ package = \"perlxs-rs\", path = {here:?} }}\n\
+         [dependencies]\nlibc = \"0.2\"\nperlxs = {{ package = \"perlxs-rs\", path = {here:?},\n\
+         features = [\"process\"] }}\n\
          [workspace]\n"
     );
     fs::write(directory.join("Cargo.toml"), manifest).expect("Cargo.toml");

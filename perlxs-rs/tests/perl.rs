@@ -4,11 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// The extension that cargo has built beside this test.
+/// Builds the extension, with all that it needs, and returns where it is.
 fn extension() -> PathBuf {
-    let test = env::current_exe().expect("the path of this test");
-    let profile = test.ancestors().nth(2).expect("target/PROFILE");
-    profile.join("examples").join("libperlxs_test.so")
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("perl");
+    let status = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+        .args(["build", "--quiet", "--offline", "--features", "process"])
+        .args(["--example", "perlxs_test", "--target-dir"])
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("CARGO_BUILD_TARGET")
+        .status()
+        .expect("cargo");
+    assert!(status.success(), "the extension does not build: {status}");
+    target.join("debug/examples/libperlxs_test.so")
 }
 
 #[test]
@@ -18,7 +26,7 @@ fn perl_side() {
     let installed = lib.join("auto/PerlXS/Test/Test.so");
     fs::create_dir_all(installed.parent().expect("a parent")).expect("a directory to load from");
     let _ = fs::remove_file(&installed);
-    fs::copy(extension(), &installed).expect("the extension, built as an example");
+    fs::copy(extension(), &installed).expect("the extension");
 
     let perl = env::var("PERL").unwrap_or_else(|_| "perl".into());
     let program = "use Test::Harness; runtests(sort glob shift)";

@@ -102,7 +102,7 @@ sub calls {
     my ($name, $source) = @_;
     spew("$dir/$name.c", $source);
     my @flags = grep { !/^-O/ } split ' ', $Config{ccflags};
-    my ($status, $output) = run($dir, $cc, @flags, qw(-O0 -g -fno-inline -fno-jump-tables -w), "-I$csrc", "-I$perl_inc", '-c', "$name.c", '-o', "$name.o");
+    my ($status, $output) = run($dir, $cc, @flags, qw(-DPERLXS_PROCESS -O0 -g -fno-inline -fno-jump-tables -w), "-I$csrc", "-I$perl_inc", '-c', "$name.c", '-o', "$name.o");
     BAIL_OUT("$cc: $output") if $status;
     my %calls;
     my ($function, $line, $pending);

@@ -32,7 +32,7 @@ sub build {
     my @cargo = (qw(cargo build --release --locked --target-dir), $target);
     for (
         [ 'the library',        'liblinux_clone.so',         'Linux/Clone/Clone.so', '--lib' ],
-        [ 'the test extension', 'examples/libperlxs_test.so', 'PerlXS/Test/Test.so', qw(-p perlxs-rs --example perlxs_test) ],
+        [ 'the test extension', 'examples/libperlxs_test.so', 'PerlXS/Test/Test.so', qw(-p perlxs-rs --features process --example perlxs_test) ],
         )
     {
         my ($what, $built, $installed, @which) = @$_;
