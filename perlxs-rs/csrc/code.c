@@ -199,9 +199,36 @@ static void S_alias(pTHX_ GV *gv, SV *sv)
     SvREFCNT_dec(old);
 }
 
-static void S_each(pTHX_ void *arg)
+/* What is made of a result, for the next step. */
+#define TAKE(sv)                                                                                   \
+    (result = sv, l->how & PERLXS_LOOP_TRUTH ? (is_true = !!SvTRUE(result)) : 0)
+
+/* The values are arguments: a call for each. */
+static void S_each_argument(pTHX_ struct each *l)
 {
-    struct each *const l = (struct each *)arg;
+    SV *result = NULL;
+    int is_true = 0;
+    SV *items[2];
+
+    ENTER;
+    SAVETMPS;
+    while (S_step(l, result, is_true, items)) {
+        dSP;
+
+        FREETMPS; /* the last result among them */
+        PUSHMARK(SP);
+        XPUSHs(items[0]);
+        PUTBACK;
+        call_sv(l->code, G_SCALAR);
+        TAKE(*PL_stack_sp);
+        PL_stack_sp--;
+    }
+    FREETMPS;
+    LEAVE;
+}
+
+static void S_each(pTHX_ struct each *l)
+{
     CV *const code = (CV *)l->code;
     const int is_pair = l->how & PERLXS_LOOP_PAIRS;
     GV *const first = is_pair ? gv_fetchpvs("a", GV_ADD, SVt_PV) : PL_defgv;
@@ -219,10 +246,6 @@ static void S_each(pTHX_ void *arg)
 #define STEP                                                                                       \
     (S_step(l, result, is_true, items)                                                             \
      && (S_alias(aTHX_ first, items[0]), second ? S_alias(aTHX_ second, items[1]) : (void)0, 1))
-#define TAKE(sv)                                                                                   \
-    result = sv;                                                                                   \
-    if (l->how & PERLXS_LOOP_TRUTH)                                                                \
-        is_true = SvTRUE(result)
 
     if (!CvISXSUB(code) && CvROOT(code)) {
         dMULTICALL;
@@ -236,22 +259,32 @@ static void S_each(pTHX_ void *arg)
         }
         POP_MULTICALL;
     }
-    else
+    else {
+        ENTER;
+        SAVETMPS;
         while (STEP) {
             dSP;
 
-            ENTER;
-            SAVETMPS;
+            FREETMPS;
             PUSHMARK(SP);
             PUTBACK;
             call_sv(l->code, G_SCALAR);
-            SPAGAIN;
-            TAKE(POPs);
-            result = sv_2mortal(SvREFCNT_inc_simple_NN(result));
-            PUTBACK;
-            FREETMPS;
-            LEAVE;
+            TAKE(*PL_stack_sp);
+            PL_stack_sp--;
         }
+        FREETMPS;
+        LEAVE;
+    }
+}
+
+static void S_loop(pTHX_ void *arg)
+{
+    struct each *const l = (struct each *)arg;
+
+    if (l->how & PERLXS_LOOP_ARGUMENT)
+        S_each_argument(aTHX_ l);
+    else
+        S_each(aTHX_ l);
 }
 
 int perlxs_code_loop(perlxs_interp *interp, SV *code, int how, perlxs_step step, void *context,
@@ -266,5 +299,5 @@ int perlxs_code_loop(perlxs_interp *interp, SV *code, int how, perlxs_step step,
     l.context = context;
     l.interp = interp;
     l.call = interp->call;
-    return S_guard(aTHX_ S_each, &l, error);
+    return S_guard(aTHX_ S_loop, &l, error);
 }

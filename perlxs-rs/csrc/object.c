@@ -61,15 +61,42 @@ struct new_object {
     SV **out;
 };
 
+static SV *S_new_object(pTHX_ HV *stash, perlxs_payload *payload)
+{
+    SV *const object = (SV *)newHV();
+    SV *const ref = newRV_noinc(object);
+    MAGIC *mg;
+
+    sv_bless(ref, stash);
+    mg = sv_magicext(object, NULL, PERL_MAGIC_ext, &S_payload, (const char *)payload, 0);
+    mg->mg_flags |= MGf_DUP;
+    SvREFCNT_inc_simple_void_NN(object);
+    SvREFCNT_dec_NN(ref);
+    return object;
+}
+
+#ifndef HvSTASH_IS_CLASS /* before perl 5.38 */
+#define HvSTASH_IS_CLASS(stash) 0
+#endif
+
+/* A class that is there, if to look for it and to bless into it runs nothing and throws nothing. */
+static HV *S_plain_class(pTHX_ SV *name)
+{
+    HV *stash;
+
+    if (!SvPOK(name) || !SvCUR(name) || SvMAGICAL(name) || SvROK(name))
+        return NULL;
+    stash = gv_stashpvn(SvPVX_const(name), SvCUR(name), SvUTF8(name) ? SVf_UTF8 : 0);
+    return stash && !HvSTASH_IS_CLASS(stash) ? stash : NULL;
+}
+
 static void S_object_new(pTHX_ void *arg)
 {
     struct new_object *const o = (struct new_object *)arg;
     SV *const name = o->class_name;
-    SV *object;
-    SV *ref;
+    HV *stash;
     const char *p;
     STRLEN len;
-    MAGIC *mg;
 
     SvGETMAGIC(name);
     if (SvROK(name) && !SvAMAGIC(name))
@@ -77,12 +104,10 @@ static void S_object_new(pTHX_ void *arg)
     p = SvOK(name) ? SvPV_nomg_const(name, len) : NULL;
     if (!p || len == 0)
         croak("an object needs the name of a class");
-    object = (SV *)newHV();
-    ref = sv_2mortal(newRV_noinc(object));
-    sv_bless(ref, gv_stashpvn(p, len, GV_ADD | (SvUTF8(name) ? SVf_UTF8 : 0)));
-    mg = sv_magicext(object, NULL, PERL_MAGIC_ext, &S_payload, (const char *)o->payload, 0);
-    mg->mg_flags |= MGf_DUP;
-    *o->out = SvREFCNT_inc_simple_NN(object);
+    stash = gv_stashpvn(p, len, GV_ADD | (SvUTF8(name) ? SVf_UTF8 : 0));
+    if (HvSTASH_IS_CLASS(stash))
+        croak("Attempt to bless into a class");
+    *o->out = S_new_object(aTHX_ stash, o->payload);
 }
 
 int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *payload, SV **out,
@@ -91,7 +116,12 @@ int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *pay
     dINTERP;
     struct new_object o;
     int status;
+    HV *const stash = S_plain_class(aTHX_ class_name);
 
+    if (LIKELY(stash != NULL)) {
+        ALLOCATING(*out = S_new_object(aTHX_ stash, payload));
+        return PERLXS_OK;
+    }
     o.class_name = class_name;
     o.payload = payload;
     o.out = out;

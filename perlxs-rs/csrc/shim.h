@@ -197,6 +197,7 @@ int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, 
  * where the code dies. */
 #define PERLXS_LOOP_TRUTH 1 /* `is_true` is whether the result is */
 #define PERLXS_LOOP_PAIRS 2
+#define PERLXS_LOOP_ARGUMENT 4 /* one, which is not $_ but an argument */
 typedef int (*perlxs_step)(void *context, SV *result, int is_true, SV **items);
 int perlxs_code_loop(perlxs_interp *interp, SV *code, int how, perlxs_step step, void *context,
                      SV **error);

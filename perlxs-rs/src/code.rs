@@ -151,11 +151,55 @@ impl Code {
     pub fn call_each<I: AsRef<Scalar>, B>(
         &self,
         items: impl IntoIterator<Item = I>,
+        see: impl FnMut(&I, &Scalar) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        self.see_each(0, items, see)
+    }
+
+    /// As [`call_each`](Code::call_each), with the item as an argument, in the place of `$_`: for a
+    /// sub that looks at `@_`.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// # use std::ops::ControlFlow;
+    /// /// `first_negative($code, $n)`: the first of 0, 1 ... below `$n` for which it is negative.
+    /// fn first_negative(call: &Call<'_>) -> Result<Value> {
+    ///     let code = call.arg(0).code()?.ok_or_else(|| Error::croak("needs code"))?;
+    ///     let n = call.arg(1).number()?.integer().unwrap_or(0) as i64;
+    ///     let numbers = (0..n).map(|i| Scalar::new(call.perl(), i));
+    ///     let mut i = -1;
+    ///     let found = code.call_with_each(numbers, |_, result| {
+    ///         i += 1;
+    ///         match result.number() {
+    ///             Ok(Number::Int(..0)) => ControlFlow::Break(Ok(i)),
+    ///             Ok(_) => ControlFlow::Continue(()),
+    ///             Err(error) => ControlFlow::Break(Err(error)),
+    ///         }
+    ///     })?;
+    ///     Ok(found.transpose()?.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// first_negative(sub { 3 - $_[0] }, 10);  # 4
+    /// first_negative(sub { 1 }, 3);           # undef
+    /// ```
+    pub fn call_with_each<I: AsRef<Scalar>, B>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+        see: impl FnMut(&I, &Scalar) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        self.see_each(ffi::LOOP_ARGUMENT, items, see)
+    }
+
+    fn see_each<I: AsRef<Scalar>, B>(
+        &self,
+        how: c_int,
+        items: impl IntoIterator<Item = I>,
         mut see: impl FnMut(&I, &Scalar) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
         let mut items = items.into_iter();
         let mut item: Option<I> = None;
-        self.each(0, |result| {
+        self.each(how, |result| {
             if let (Some(item), Some((result, _))) = (&item, result) {
                 see(item, &result)?;
             }

@@ -267,6 +267,7 @@ unsafe extern "C" {
 
 pub const LOOP_TRUTH: c_int = 1;
 pub const LOOP_PAIRS: c_int = 2;
+pub const LOOP_ARGUMENT: c_int = 4;
 
 pub type Step = unsafe extern "C" fn(*mut c_void, *mut Sv, c_int, *mut *mut Sv) -> c_int;
 

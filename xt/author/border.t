@@ -60,6 +60,8 @@ my %because = (
     S_dec_later      => { Perl_sv_free2 => 'runs nothing: S_is_plain_dec' },
     S_hook_signals   => { Perl_croak_nocontext => 'a lock that is broken' },
     S_drop           => { Perl_sv_free2 => 'the same' },
+    S_plain_class    => { Perl_gv_stashpvn => 'a plain name, of one that is there or not' },
+    S_new_object     => { Perl_sv_bless => 'a new one: S_plain_class', Perl_sv_magicext => 'needs memory only', Perl_sv_free2 => 'a reference to what another keeps' },
     S_plain_number   => { Perl_grok_number => 'looks at a string' },
     perlxs_sv_set    => { Perl_sv_setsv_flags => 'plain scalars: S_is_plain_set' },
     perlxs_call_return_string => { Perl_sv_setpvn => 'a target, which nothing refuses', Perl_mg_set => 'it has no magic but that of taint' },

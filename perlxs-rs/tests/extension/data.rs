@@ -325,3 +325,18 @@ pub fn borrowed(call: &Call<'_>) -> Result<Value> {
         told(set)?.into(),
     ]))
 }
+
+/// `with_each($code, @values)`: what it returns for each as an argument.
+pub fn with_each(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let code = code(call, 0)?;
+    let mut results = Vec::new();
+    let failed = code.call_with_each(call.args().skip(1), |_, result| match result.copy() {
+        Ok(copy) => {
+            results.push(copy);
+            ControlFlow::Continue(())
+        }
+        Err(error) => ControlFlow::Break(error),
+    })?;
+    failed.map_or(Ok(Value::list(results)), Err)
+}

@@ -529,6 +529,7 @@ xsubs! {
     WALK c"PerlXS::Test::walk" (c"hash, code = undef", 1, Some(2)) data::walk;
     TEST_EACH c"PerlXS::Test::test_each" (c"code, ...", 1, None) data::test_each;
     MAP_EACH c"PerlXS::Test::map_each" (c"code, last, ...", 2, None) data::map_each;
+    WITH_EACH c"PerlXS::Test::with_each" (c"code, ...", 1, None) data::with_each;
     REDUCE c"PerlXS::Test::reduce" (c"code, ...", 1, None) data::reduce;
     BORROWED c"PerlXS::Test::borrowed" (c"string, other, code", 3, Some(3)) data::borrowed;
     OPTIONAL c"PerlXS::Test::optional" (c"first, second, ...", 1, None) data::optional;
