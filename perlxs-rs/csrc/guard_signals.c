@@ -95,7 +95,7 @@ static void S_hook_signals(pTHX)
     for (i = 1; PL_psig_ptr && i < SIG_SIZE; i++) {
         struct sigaction now;
 
-        if (!PL_psig_ptr[i] || sigaction(i, NULL, &now) != 0)
+        if (!PL_psig_ptr[i] || !SvOK(PL_psig_ptr[i]) || sigaction(i, NULL, &now) != 0)
             continue;
 #define REPLACE(name, type)                                                                        \
     if ((any_function)now.sa_handler == S_perls_##name) {                                          \
