@@ -114,6 +114,7 @@ impl Code {
         items: impl IntoIterator<Item = I>,
         mut see: impl FnMut(&I, bool) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
+        let perl = self.perl();
         let mut items = items.into_iter();
         let mut item: Option<I> = None;
         self.each(ffi::LOOP_TRUTH, |result| {
@@ -121,7 +122,7 @@ impl Code {
                 see(item, is_true)?;
             }
             item = items.next();
-            ControlFlow::Continue(item.as_ref().map(|item| [item.as_ref().raw(); 2]))
+            ControlFlow::Continue(item.as_ref().map(|item| [item.as_ref().raw_of(perl); 2]))
         })
     }
 
@@ -197,6 +198,7 @@ impl Code {
         items: impl IntoIterator<Item = I>,
         mut see: impl FnMut(&I, &Scalar) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
+        let perl = self.perl();
         let mut items = items.into_iter();
         let mut item: Option<I> = None;
         self.each(how, |result| {
@@ -204,7 +206,7 @@ impl Code {
                 see(item, &result)?;
             }
             item = items.next();
-            ControlFlow::Continue(item.as_ref().map(|item| [item.as_ref().raw(); 2]))
+            ControlFlow::Continue(item.as_ref().map(|item| [item.as_ref().raw_of(perl); 2]))
         })
     }
 
@@ -230,6 +232,7 @@ impl Code {
         &self,
         items: impl IntoIterator<Item = I>,
     ) -> Result<Option<Scalar>> {
+        let perl = self.perl();
         let mut items = items.into_iter();
         let Some(first) = items.next() else {
             return Ok(None);
@@ -246,7 +249,7 @@ impl Code {
             item = items.next();
             ControlFlow::Continue(
                 item.as_ref()
-                    .map(|item| [so_far.raw(), item.as_ref().raw()]),
+                    .map(|item| [so_far.raw(), item.as_ref().raw_of(perl)]),
             )
         })?;
         failed.map_or(Ok(Some(so_far)), Err)
@@ -286,7 +289,8 @@ impl Code {
         args: impl IntoIterator<Item = &'a Scalar>,
     ) -> Result<Scalar> {
         let perl = code.perl();
-        let args: Vec<_> = args.into_iter().map(Scalar::raw).collect();
+        let args = args.into_iter().map(|arg| arg.raw_of(perl));
+        let args: Vec<_> = args.collect();
         let result = Scalar::stored(perl, |out, error| {
             // SAFETY: live values of this interpreter; `args` and the places outlive the call.
             unsafe {

@@ -243,6 +243,12 @@ impl Scalar {
         assert!(self.perl.is(perl), "a value of another interpreter");
     }
 
+    /// As [`raw`](Scalar::raw), where it must be of this interpreter.
+    pub(crate) fn raw_of(&self, perl: Perl) -> *mut ffi::Sv {
+        self.must_be_of(perl);
+        self.raw()
+    }
+
     /// A new array of values, for [`ffi::VALUE_LIST`] too.
     pub(crate) fn list(perl: Perl, values: impl IntoIterator<Item = Value>) -> Self {
         let values = values.into_iter();

@@ -13,6 +13,7 @@ use perlxs::{
     Start, Value, Xsub,
 };
 
+mod border;
 mod data;
 mod objects;
 
@@ -524,6 +525,11 @@ xsubs! {
     CALL_LIST c"PerlXS::Test::call_list" (c"code, ...", 1, None) data::call_list;
     METHOD c"PerlXS::Test::method" (c"invocant, name, ...", 2, None) data::method;
     CODEREF c"PerlXS::Test::coderef" (c"code", 1, Some(1)) data::coderef;
+    SPIN c"PerlXS::Test::spin" (c"tenths", 1, Some(1)) border::spin;
+    START c"PerlXS::Test::start" (c"program, argument", 2, Some(2)) border::start;
+    FAULT c"PerlXS::Test::fault" (c"", 0, Some(0)) border::fault;
+    KEEP c"PerlXS::Test::keep" (c"...", 0, None) border::keep;
+    KEPT c"PerlXS::Test::kept" (c"how, other = undef", 1, Some(2)) border::kept;
     NUMBERS c"PerlXS::Test::numbers" (c"array, code = undef", 2, Some(2)) data::numbers;
     EACH_ELEMENT c"PerlXS::Test::each_element" (c"array, code", 2, Some(2)) data::each_element;
     WALK c"PerlXS::Test::walk" (c"hash, code = undef", 1, Some(2)) data::walk;
