@@ -148,8 +148,10 @@ static void S_object_payload(pTHX_ void *arg)
     *o->out = NULL;
     *o->payload = NULL;
     if (SvROK(sv) && SvTYPE(SvRV(sv)) >= SVt_PVMG) {
-        const MAGIC *const mg = mg_findext(SvRV(sv), PERL_MAGIC_ext, &S_payload);
+        const MAGIC *mg = SvMAGIC(SvRV(sv));
 
+        while (mg && mg->mg_virtual != &S_payload)
+            mg = mg->mg_moremagic;
         if (mg) {
             *o->out = SvREFCNT_inc_simple_NN(SvRV(sv));
             *o->payload = (perlxs_payload *)mg->mg_ptr;

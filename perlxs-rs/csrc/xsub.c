@@ -32,23 +32,29 @@ struct perlxs_blocked {
     const sigset_t *outer; /* the interpreter's before */
 };
 
-/* The end of a Rust frame: perl goes on. It may run destructors of what the call has held, with its
- * temporaries. The signal mask comes last: a handler that waits for it may throw. */
-static void S_end_call(pTHX_ perlxs_interp *interp, perlxs_call *call)
+/* Gives up what a call has held. It may run destructors, with perl's temporaries. */
+static void S_let_go(pTHX_ perlxs_call *call)
 {
-    struct perlxs_blocked *const blocked = call->blocked;
     size_t i;
 
-    if (call->held) {
-        for (i = 0; i < call->nargs; i++)
-            S_dec_later(aTHX_ call->held[i]);
-        if (call->held != call->room)
-            Safefree(call->held);
-    }
+    for (i = 0; i < call->nargs; i++)
+        S_dec_later(aTHX_ call->held[i]);
+    if (call->held != call->room)
+        Safefree(call->held);
+}
+
+/* The end of a Rust frame: perl goes on. The signal mask comes last: a handler that waits for it may
+ * throw. */
+PERL_STATIC_INLINE void S_end_call(pTHX_ perlxs_interp *interp, perlxs_call *call)
+{
+    struct perlxs_blocked *const blocked = call->blocked;
+
+    if (call->held)
+        S_let_go(aTHX_ call);
     interp->call = call->outer;
     interp->fault = NULL;
     interp->borrows = 0;
-    if (blocked) {
+    if (UNLIKELY(blocked != NULL)) {
         const sigset_t mask = blocked->mask;
         const int err = errno;
 
