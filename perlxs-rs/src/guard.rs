@@ -10,9 +10,17 @@ use crate::{Error, Perl, Result, Scalar, ffi};
 
 /// Runs one shim function that contains what perl code throws. `call` gets the place for the
 /// exception and returns the status.
+#[inline]
 pub(crate) fn contained(perl: Perl, call: impl FnOnce(*mut *mut ffi::Sv) -> c_int) -> Result<()> {
     let mut exception = ptr::null_mut();
-    let status = call(&mut exception);
+    match call(&mut exception) {
+        ffi::OK if exception.is_null() => Ok(()),
+        status => thrown(perl, status, exception),
+    }
+}
+
+#[cold]
+fn thrown(perl: Perl, status: c_int, exception: *mut ffi::Sv) -> Result<()> {
     // SAFETY: what the shim has stored is an owned SV.
     let exception =
         NonNull::new(exception).map(|sv| unsafe { Scalar::from_owned(perl, sv.as_ptr()) });

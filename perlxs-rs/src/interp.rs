@@ -74,6 +74,7 @@ impl Perl {
     ///
     /// # Panics
     /// If perl is done with the interpreter: its values are no more.
+    #[inline]
     pub(crate) fn raw(self) -> *mut ffi::Interp {
         assert!(self.is_alive(), "this interpreter is at its end");
         self.raw
@@ -84,6 +85,7 @@ impl Perl {
         self.raw == other.raw
     }
 
+    #[inline]
     pub(crate) fn is_alive(self) -> bool {
         // SAFETY: the shim never frees it.
         unsafe { !(*self.raw).perl.is_null() }

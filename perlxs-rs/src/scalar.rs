@@ -190,6 +190,7 @@ impl Number {
     /// beyond `i128` is the last of that. Undef is none.
     ///
     /// Example: [`Number`].
+    #[inline]
     pub fn integer(self) -> Option<i128> {
         match self {
             Number::Int(i) => Some(i.into()),
@@ -296,6 +297,7 @@ impl Scalar {
     /// Returns `Err` if a tie or an overload method dies or exits.
     ///
     /// Example: [`Number`].
+    #[inline]
     pub fn number(&self) -> Result<Number> {
         let (perl, sv) = (self.perl.raw(), self.raw());
         let mut number = ffi::Number::default();
@@ -407,6 +409,7 @@ impl Clone for Scalar {
 }
 
 impl Drop for Scalar {
+    #[inline]
     fn drop(&mut self) {
         if self.perl.is_alive() {
             // SAFETY: this reference is ours.

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use crate::guard::panic_text;
 use crate::{Error, Perl, Result, Scalar, ffi};
@@ -172,20 +172,16 @@ pub enum Context {
     List,
 }
 
-/// The Rust function of an XSUB. What it returns is what the caller gets; an `Err` is thrown.
+/// The Rust function of an XSUB, as a pointer. What it returns is what the caller gets; an `Err` is
+/// thrown.
 ///
 /// Example: [`Xsub`].
 pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
 
 /// One XSUB: its name, what it takes, and the function that does it.
 ///
-/// Layout: perl's side of the shim reads the first member.
-///
 /// ```
 /// # use perlxs::*;
-/// /// Any function of this shape is a [`Body`].
-/// const SUM: Body = sum;
-///
 /// /// `sum(@numbers)`
 /// fn sum(call: &Call<'_>) -> Result<Value> {
 ///     let mut sum = 0;
@@ -202,11 +198,13 @@ pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
 ///     Ok(Value::Int((n as i64).wrapping_add(1)))
 /// }
 ///
-/// static SUM_XSUB: Xsub = Xsub::new(c"Math::sum", c"...", 0, None, SUM).prototype(c"@");
-/// static SUCCESSOR: Xsub = Xsub::new(c"Math::successor", c"n", 1, Some(1), successor);
+/// static SUM: Xsub = Xsub::new(c"Math::sum", c"...", 0, None, sum).prototype(c"@");
+///
+/// const SUCCESSOR_BODY: Body = successor;
+/// static SUCCESSOR: Xsub = Xsub::new(c"Math::successor", c"n", 1, Some(1), |call| SUCCESSOR_BODY(call));
 ///
 /// fn module() -> Module {
-///     Module::new(c"Math", c"1.0", &[&SUM_XSUB, &SUCCESSOR])
+///     Module::new(c"Math", c"1.0", &[&SUM, &SUCCESSOR])
 /// }
 ///
 /// perlxs::boot!(boot_Math, module);
@@ -220,10 +218,9 @@ pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
 /// Math::successor(1, 2);          # dies: Usage: Math::successor(n) at
 /// Math::successor('x');           # dies: successor needs an integer
 /// ```
-#[repr(C)]
+#[repr(transparent)]
 pub struct Xsub {
     pub(crate) raw: ffi::Xsub,
-    body: Body,
 }
 
 // SAFETY: the pointers are to 'static strings, and nothing is ever written.
@@ -234,28 +231,40 @@ impl Xsub {
     /// - `params`: for the message that a call with a wrong number of arguments dies of,
     ///   `Usage: NAME(PARAMS)` (perlapi: `croak_xs_usage`).
     /// - `min_args`, `max_args`: how many arguments it takes; `None` is no limit.
+    /// - `body`: a function by its name, or a closure that captures nothing; what it returns is what
+    ///   the caller gets, and an `Err` is thrown. (It is built into the XSUB: a pointer to a
+    ///   function does not compile.)
     ///
     /// Example: [`Xsub`].
-    pub const fn new(
+    pub const fn new<F>(
         name: &'static CStr,
         params: &'static CStr,
         min_args: u16,
         max_args: Option<u16>,
-        body: Body,
-    ) -> Self {
+        body: F,
+    ) -> Self
+    where
+        F: for<'c> Fn(&Call<'c>) -> Result<Value> + Copy + 'static,
+    {
+        const {
+            assert!(
+                size_of::<F>() == 0,
+                "a function by its name, no pointer to one"
+            )
+        };
+        let _ = body;
         Xsub {
             raw: ffi::Xsub {
                 name: name.as_ptr(),
                 params: params.as_ptr(),
                 prototype: ptr::null(),
-                body: enter,
+                body: enter::<F>,
                 min_args: min_args as i32,
                 max_args: match max_args {
                     Some(n) => n as i32,
                     None => -1,
                 },
             },
-            body,
         }
     }
 
@@ -511,15 +520,32 @@ impl Value {
 /// its memory, but in a temporary, whose string an assignment can take over.
 const LONG: usize = 1024;
 
-/// Calls the Rust function of an XSUB; no panic leaves it.
-unsafe extern "C" fn enter(
+/// Calls the Rust function of an XSUB.
+unsafe extern "C" fn enter<F>(
     interp: *mut ffi::Interp,
-    xsub: *const ffi::Xsub,
+    _: *const ffi::Xsub,
     call: *mut ffi::Call,
+) -> c_int
+where
+    F: for<'c> Fn(&Call<'c>) -> Result<Value> + Copy + 'static,
+{
+    // SAFETY: `Xsub::new` had one, and it has no size: there is nothing to read.
+    let body = unsafe { NonNull::<F>::dangling().read() };
+    // SAFETY: what the shim has passed.
+    unsafe { entered(interp, call, body) }
+}
+
+/// One call of an XSUB: no panic of its body leaves it.
+///
+/// # Safety
+/// Only from what the shim calls, with what it has passed.
+#[inline]
+pub(crate) unsafe fn entered(
+    interp: *mut ffi::Interp,
+    call: *mut ffi::Call,
+    body: impl FnOnce(&Call<'_>) -> Result<Value>,
 ) -> c_int {
     let perl = Perl::from_raw(interp);
-    // SAFETY: the shim passes what `boot_module` gave it, the first member of an `Xsub`.
-    let body = unsafe { (*xsub.cast::<Xsub>()).body };
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let arguments = Call {
             perl,
