@@ -31,10 +31,12 @@ static int S_waits(int signal, int is_deferred)
             return 1;
         }
         interp->fault = interp->call;
+        interp->late = 1;
     }
     PL_psig_pend[signal]++;
     PL_sig_pending = 1;
-    interp->late = !is_deferred || (PL_signals & PERL_SIGNALS_UNSAFE_FLAG);
+    if (!is_deferred || (PL_signals & PERL_SIGNALS_UNSAFE_FLAG))
+        interp->late = 1;
     return 1;
 }
 

@@ -53,9 +53,9 @@ typedef struct perlxs_interp {
 #define PERLXS_VALUE_NUM 5
 #define PERLXS_VALUE_BYTES 6 /* a string, `len` bytes at `p` */
 #define PERLXS_VALUE_UTF8 7  /* the same, characters above 127 among them */
-#define PERLXS_VALUE_SV 8    /* `sv`, owned */
-#define PERLXS_VALUE_LIST 9  /* for a result: the elements of the AV `sv`; in scalar context the last */
-#define PERLXS_VALUE_DONE 10 /* for a result: `sv` is the target that perl has for it */
+#define PERLXS_VALUE_DONE 8 /* for a result: `sv` is the target that perl has for it */
+#define PERLXS_VALUE_SV 9   /* `sv`, owned */
+#define PERLXS_VALUE_LIST 10 /* for a result: the elements of the AV `sv`; in scalar context the last */
 typedef struct perlxs_value {
     int kind;
     int64_t integer; /* the same bits are the unsigned one */

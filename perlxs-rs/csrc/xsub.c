@@ -53,7 +53,7 @@ PERL_STATIC_INLINE void S_end_call(pTHX_ perlxs_interp *interp, perlxs_call *cal
         S_let_go(aTHX_ call);
     interp->call = call->outer;
     interp->fault = NULL;
-    interp->borrows = 0;
+    interp->borrows = 0; /* who has forgotten one has no use for it any more */
     if (UNLIKELY(blocked != NULL)) {
         const sigset_t mask = blocked->mask;
         const int err = errno;
@@ -76,6 +76,37 @@ PERL_STATIC_INLINE void S_begin_call(perlxs_interp *interp, perlxs_call *call, S
     interp->call = call;
 }
 
+/* Puts a list onto perl's stack in the place of the arguments; no more than one value there moves
+ * nothing. */
+static void S_return_list(pTHX_ I32 ax, AV *list)
+{
+    const SSize_t count = av_len(list) + 1;
+    SSize_t n;
+    SV **sp = PL_stack_base + ax - 1;
+
+    EXTEND(SP, count);
+    for (n = 0; n < count; n++)
+        PUSHs(sv_2mortal(SvREFCNT_inc_simple_NN(AvARRAY(list)[n])));
+    PUTBACK;
+}
+
+/* The end of a call that is not over with its result. What comes now may throw. */
+static void S_end_in_full(pTHX_ perlxs_interp *interp, perlxs_call *call, int status)
+{
+    if (status == PERLXS_DIED)
+        sv_2mortal(call->error);
+    else if (status == PERLXS_OK
+             && (call->result.kind == PERLXS_VALUE_SV || call->result.kind == PERLXS_VALUE_LIST))
+        sv_2mortal(call->result.sv);
+    S_end_call(aTHX_ interp, call);
+    if (interp->leaving)
+        S_leave(aTHX_ interp, interp->leaving);
+    if (interp->late)
+        S_run_late(aTHX_ interp);
+    if (status == PERLXS_DIED)
+        croak_sv(call->error);
+}
+
 /* The XSUB of every CV that perlxs defines. All that Rust owns is gone when it throws. */
 static XSPROTO(S_entry)
 {
@@ -83,6 +114,7 @@ static XSPROTO(S_entry)
     const perlxs_xsub *const x = (const perlxs_xsub *)XSANY.any_ptr;
     perlxs_interp *const interp = S_interp(aTHX);
     perlxs_call call;
+    SV *result;
     int status;
     I32 i;
 
@@ -95,58 +127,41 @@ static XSPROTO(S_entry)
 
     S_begin_call(interp, &call, &ST(0), items);
     status = x->body(interp, x, &call);
-    /* what comes now may throw */
-    if (UNLIKELY(status == PERLXS_DIED))
-        sv_2mortal(call.error);
-    else if (status == PERLXS_OK
-             && (call.result.kind == PERLXS_VALUE_SV || call.result.kind == PERLXS_VALUE_LIST))
-        sv_2mortal(call.result.sv);
-    S_end_call(aTHX_ interp, &call);
-    if (UNLIKELY(interp->leaving))
-        S_leave(aTHX_ interp, interp->leaving);
-    if (UNLIKELY(interp->late))
-        S_run_late(aTHX_ interp);
-    if (UNLIKELY(status == PERLXS_DIED))
-        croak_sv(call.error);
+    if (LIKELY(status == PERLXS_OK && call.result.kind <= PERLXS_VALUE_DONE && !call.held
+               && !call.blocked && !(interp->leaving | interp->late) && !interp->borrows))
+        interp->call = call.outer;
+    else
+        S_end_in_full(aTHX_ interp, &call, status);
 
-    SPAGAIN;
-    SP -= items;
-    if (items == 0)
-        EXTEND(SP, 1);
     switch (call.result.kind) {
     case PERLXS_VALUE_UNDEF:
-        PUSHs(&PL_sv_undef);
+        result = &PL_sv_undef;
         break;
     case PERLXS_VALUE_TRUE:
-        PUSHs(&PL_sv_yes);
+        result = &PL_sv_yes;
         break;
     case PERLXS_VALUE_FALSE:
-        PUSHs(&PL_sv_no);
+        result = &PL_sv_no;
         break;
     case PERLXS_VALUE_SV:
     case PERLXS_VALUE_DONE:
-        PUSHs(call.result.sv);
+        result = call.result.sv;
         break;
-    case PERLXS_VALUE_LIST: {
-        AV *const list = (AV *)call.result.sv;
-        const SSize_t count = av_len(list) + 1;
-        SSize_t n;
-
-        EXTEND(SP, count);
-        for (n = 0; n < count; n++)
-            PUSHs(sv_2mortal(SvREFCNT_inc_simple_NN(AvARRAY(list)[n])));
-        break;
-    }
+    case PERLXS_VALUE_LIST:
+        S_return_list(aTHX_ ax, (AV *)call.result.sv);
+        return;
     default: {
         dXSTARG;
-        if (call.result.kind == PERLXS_VALUE_INT)
+        if (LIKELY(call.result.kind == PERLXS_VALUE_INT))
             TARGi((IV)call.result.integer, 1);
         else if (call.result.kind == PERLXS_VALUE_NUM)
             TARGn(call.result.real, 1);
         else
             TARGu((UV)call.result.integer, 1);
-        PUSHs(TARG);
+        result = TARG;
     }
     }
-    PUTBACK;
+    /* for one value there is always room: the sub itself has stood there */
+    PL_stack_sp = PL_stack_base + ax;
+    *PL_stack_sp = result;
 }

@@ -67,8 +67,8 @@ pub const VALUE_UINT: c_int = 4;
 pub const VALUE_NUM: c_int = 5;
 pub const VALUE_BYTES: c_int = 6;
 pub const VALUE_UTF8: c_int = 7;
-pub const VALUE_SV: c_int = 8;
-pub const VALUE_LIST: c_int = 9;
+pub const VALUE_SV: c_int = 9;
+pub const VALUE_LIST: c_int = 10;
 
 /// A value on its way to perl.
 #[repr(C)]

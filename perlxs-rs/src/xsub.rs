@@ -486,16 +486,17 @@ impl Value {
     /// Hands it over.
     #[inline]
     fn give(self, to: &mut Returned) {
+        let result = to.result();
         match self {
-            Value::Undef => to.result().kind = ffi::VALUE_UNDEF,
-            Value::Int(i) => {
-                to.result().integer = i;
-                to.result().kind = ffi::VALUE_INT;
-            }
-            Value::Bool(true) => to.result().kind = ffi::VALUE_TRUE,
-            Value::Bool(false) => to.result().kind = ffi::VALUE_FALSE,
-            other => other.give_memory(to),
+            Value::Undef => result.kind = ffi::VALUE_UNDEF,
+            Value::Int(i) => (result.kind, result.integer) = (ffi::VALUE_INT, i),
+            Value::Float(f) => (result.kind, result.real) = (ffi::VALUE_NUM, f),
+            Value::Bool(true) => result.kind = ffi::VALUE_TRUE,
+            Value::Bool(false) => result.kind = ffi::VALUE_FALSE,
+            _ => return self.give_memory(to),
         }
+        // there is nothing to drop, which the compiler would look for
+        std::mem::forget(self);
     }
 
     #[inline(never)]
