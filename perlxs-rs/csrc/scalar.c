@@ -244,6 +244,12 @@ int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error)
     return S_guard(aTHX_ S_copy, &c, error);
 }
 
+int perlxs_sv_is_stringless(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    return (SvROK(sv) && !SvAMAGIC(sv)) || isGV_with_GP(sv);
+}
+
 struct describe {
     SV *sv;
     SV *text;

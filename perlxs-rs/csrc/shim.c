@@ -21,6 +21,7 @@
 #include "array.c"
 #include "hash.c"
 #include "object.c"
+#include "closure.c"
 #include "taint.c"
 #include "syscall.c"
 

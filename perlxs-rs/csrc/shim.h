@@ -161,6 +161,9 @@ int perlxs_sv_set(perlxs_interp *interp, SV *sv, SV *value, SV **error);
 
 /* `*out` is an owned scalar with the same value: magic is read, once; overloading is not asked. */
 int perlxs_sv_copy(perlxs_interp *interp, SV *sv, SV **out, SV **error);
+/* Whether it has no string of its own, by what it last held: a reference without overloading, or a
+ * glob. */
+int perlxs_sv_is_stringless(perlxs_interp *interp, SV *sv);
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 
@@ -304,6 +307,12 @@ int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *pay
  * is NULL if it stays in another thread. */
 int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payload **payload,
                           SV **error);
+
+/* ---- closure ---- */
+
+/* A new anonymous XSUB, an owned CV: it owns the payload, of which `xsub` is a part, and drops it
+ * when perl frees it. */
+SV *perlxs_closure_new(perlxs_interp *interp, const perlxs_xsub *xsub, perlxs_payload *payload);
 
 /* ---- taint ---- */
 

@@ -327,3 +327,10 @@ impl From<&Array> for Value {
         Value::Scalar(array.av.reference())
     }
 }
+
+impl From<Array> for Value {
+    /// A reference to the array.
+    fn from(array: Array) -> Self {
+        (&array).into()
+    }
+}

@@ -420,3 +420,10 @@ impl From<&Code> for Value {
         Value::Scalar(code.cv.reference())
     }
 }
+
+impl From<Code> for Value {
+    /// A reference to the code.
+    fn from(code: Code) -> Self {
+        (&code).into()
+    }
+}

@@ -209,6 +209,7 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+    pub fn perlxs_sv_is_stringless(interp: *mut Interp, sv: *mut Sv) -> c_int;
     pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
 }
 
@@ -491,6 +492,16 @@ unsafe extern "C" {
         payload: *mut *mut Payload,
         error: *mut *mut Sv,
     ) -> c_int;
+}
+
+// ---- closure ----
+
+unsafe extern "C" {
+    pub fn perlxs_closure_new(
+        interp: *mut Interp,
+        xsub: *const Xsub,
+        payload: *mut Payload,
+    ) -> *mut Sv;
 }
 
 // ---- taint ----

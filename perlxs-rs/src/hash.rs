@@ -147,6 +147,11 @@ impl Hash {
         hash
     }
 
+    /// Each key and value in turn; the values are not copies.
+    pub(crate) fn items(&self) -> Result<Vec<Scalar>> {
+        collect(&self.hv, ffi::ITEMS_HASH)
+    }
+
     fn key(&self, key: impl Into<Value>) -> Scalar {
         Scalar::new(self.hv.perl(), key)
     }
@@ -268,7 +273,7 @@ impl Hash {
     ///
     /// Example: [`struct@Hash`].
     pub fn entries(&self) -> Result<Vec<(String, Scalar)>> {
-        entries(collect(&self.hv, ffi::ITEMS_HASH)?)
+        entries(self.items()?)
     }
 }
 
@@ -405,5 +410,12 @@ impl From<&Hash> for Value {
     /// A reference to the hash.
     fn from(hash: &Hash) -> Self {
         Value::Scalar(hash.hv.reference())
+    }
+}
+
+impl From<Hash> for Value {
+    /// A reference to the hash.
+    fn from(hash: Hash) -> Self {
+        (&hash).into()
     }
 }

@@ -46,10 +46,14 @@
 mod aggregate;
 mod array;
 mod bytes;
+mod class;
+mod closure;
 mod code;
 mod constant;
 #[cfg(feature = "process")]
 mod copy;
+#[doc(hidden)]
+pub mod declare;
 mod error;
 #[doc(hidden)]
 pub mod ffi;
@@ -67,10 +71,12 @@ mod reference;
 mod scalar;
 mod syscall;
 mod taint;
+mod typed;
 mod xsub;
 
 pub use array::{Array, Elements, Numbers};
 pub use bytes::{Bytes, Text};
+pub use class::Class;
 pub use code::Code;
 pub use constant::Constant;
 #[cfg(feature = "process")]
@@ -88,6 +94,7 @@ pub use object::Object;
 pub use process::Start;
 pub use reference::Kind;
 pub use scalar::{Number, Scalar};
+pub use typed::{FromPerl, IntoPerl, List, Name, Rest};
 pub use xsub::{Arg, Body, Call, Context, Value, Xsub};
 
 #[cfg(doc)]
@@ -105,7 +112,7 @@ pub mod from_xs {}
 #[macro_export]
 macro_rules! boot {
     ($name:ident, $module:expr) => {
-        $crate::define_boot!($name, $module);
+        $crate::define_boot!(stringify!($name), $module);
     };
 }
 
@@ -115,17 +122,22 @@ macro_rules! boot {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! define_boot {
-    ($name:ident, $module:expr) => {
-        /// Called by perl's XSLoader.
-        ///
-        /// # Safety
-        /// For perl alone.
-        #[unsafe(no_mangle)]
-        #[allow(non_snake_case, unsafe_code)]
-        pub unsafe extern "C" fn $name(perl: *mut ::core::ffi::c_void, cv: *mut $crate::ffi::Cv) {
-            // SAFETY: perl calls this as an XSUB, with its interpreter and the CV.
-            unsafe { $crate::boot_module(perl, cv, $module) }
-        }
+    ($name:expr, $module:expr) => {
+        const _: () = {
+            /// Called by perl's XSLoader.
+            ///
+            /// # Safety
+            /// For perl alone.
+            #[unsafe(export_name = $name)]
+            #[allow(unsafe_code)]
+            pub unsafe extern "C" fn boot(
+                perl: *mut ::core::ffi::c_void,
+                cv: *mut $crate::ffi::Cv,
+            ) {
+                // SAFETY: perl calls this as an XSUB, with its interpreter and the CV.
+                unsafe { $crate::boot_module(perl, cv, $module) }
+            }
+        };
     };
 }
 
@@ -133,16 +145,18 @@ macro_rules! define_boot {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! define_boot {
-    ($name:ident, $module:expr) => {
-        /// Called by perl's XSLoader.
-        ///
-        /// # Safety
-        /// For perl alone.
-        #[unsafe(no_mangle)]
-        #[allow(non_snake_case, unsafe_code)]
-        pub unsafe extern "C" fn $name(cv: *mut $crate::ffi::Cv) {
-            // SAFETY: perl calls this as an XSUB, with the CV.
-            unsafe { $crate::boot_module(::core::ptr::null_mut(), cv, $module) }
-        }
+    ($name:expr, $module:expr) => {
+        const _: () = {
+            /// Called by perl's XSLoader.
+            ///
+            /// # Safety
+            /// For perl alone.
+            #[unsafe(export_name = $name)]
+            #[allow(unsafe_code)]
+            pub unsafe extern "C" fn boot(cv: *mut $crate::ffi::Cv) {
+                // SAFETY: perl calls this as an XSUB, with the CV.
+                unsafe { $crate::boot_module(::core::ptr::null_mut(), cv, $module) }
+            }
+        };
     };
 }

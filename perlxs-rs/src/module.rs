@@ -32,6 +32,14 @@ impl Module {
         }
     }
 
+    /// With these XSUBs too.
+    ///
+    /// Example: [`xsubs!`](crate::xsubs).
+    pub fn xsubs(mut self, xsubs: &[&'static Xsub]) -> Self {
+        self.xsubs.extend(xsubs);
+        self
+    }
+
     /// With these constants too.
     ///
     /// Example: [`Constant`].

@@ -135,6 +135,15 @@ impl<T: Send + 'static> Object<T> {
     }
 }
 
+/// What a scalar that should be an object refers to.
+pub(crate) enum Lookup<T> {
+    Found(Object<T>),
+    /// An object, but its value stayed in another thread.
+    Empty,
+    /// Something else, or an object with a value of another type.
+    Other,
+}
+
 impl Scalar {
     /// The object that this refers to, with the value of type `T` that [`Object::new`] gave it.
     ///
@@ -144,6 +153,18 @@ impl Scalar {
     ///
     /// Example: [`Object`].
     pub fn object<T: Send + 'static>(&self) -> Result<Object<T>> {
+        match self.lookup()? {
+            Lookup::Found(object) => Ok(object),
+            Lookup::Empty => Err(self.is_empty_object()),
+            Lookup::Other => {
+                let (what, wanted) = (self.describe(), type_name::<T>());
+                Err(Error::croak(format!("{what} holds no {wanted}")))
+            }
+        }
+    }
+
+    /// What [`object`](Scalar::object) finds.
+    pub(crate) fn lookup<T: Send + 'static>(&self) -> Result<Lookup<T>> {
         let perl = self.perl();
         let mut payload: *mut ffi::Payload = ptr::null_mut();
         let referent = Scalar::stored(perl, |out, error| {
@@ -151,28 +172,28 @@ impl Scalar {
             unsafe { ffi::perlxs_object_payload(perl.raw(), self.raw(), out, &mut payload, error) }
         })?;
         let Some(referent) = referent else {
-            return Err(self.is_no_object::<T>());
+            return Ok(Lookup::Other);
         };
         if payload.is_null() {
-            let what = self.describe();
-            return Err(Error::croak(format!(
-                "{what} holds nothing in this thread, as it was made in another"
-            )));
+            return Ok(Lookup::Empty);
         }
         // SAFETY: what `new` has made, alive with its object, which `referent` keeps.
         unsafe {
             if (*payload.cast::<Head>()).type_id != TypeId::of::<T>() {
-                return Err(self.is_no_object::<T>());
+                return Ok(Lookup::Other);
             }
             let value = NonNull::new_unchecked(&raw mut (*payload.cast::<Payload<T>>()).value);
-            Ok(Object { referent, value })
+            Ok(Lookup::Found(Object { referent, value }))
         }
     }
 
+    /// Why an object from another thread is none here.
     #[cold]
-    fn is_no_object<T>(&self) -> Error {
+    pub(crate) fn is_empty_object(&self) -> Error {
         let what = self.describe();
-        Error::croak(format!("{what} holds no {}", type_name::<T>()))
+        Error::croak(format!(
+            "{what} holds nothing in this thread, as it was made in another"
+        ))
     }
 }
 
@@ -205,5 +226,12 @@ impl<T> From<&Object<T>> for Value {
     /// A reference to the object.
     fn from(object: &Object<T>) -> Self {
         Value::Scalar(object.referent.reference())
+    }
+}
+
+impl<T> From<Object<T>> for Value {
+    /// A reference to the object.
+    fn from(object: Object<T>) -> Self {
+        (&object).into()
     }
 }

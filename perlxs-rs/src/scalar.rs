@@ -380,6 +380,13 @@ impl Scalar {
         unsafe { ffi::perlxs_sv_is_undef_constant(self.perl.raw(), self.raw()) != 0 }
     }
 
+    /// Whether this has no string but the one that perl makes up: a reference without overloading,
+    /// or a glob, by what it last held.
+    pub(crate) fn is_stringless(&self) -> bool {
+        // SAFETY: a live scalar of this interpreter.
+        unsafe { ffi::perlxs_sv_is_stringless(self.perl.raw(), self.raw()) != 0 }
+    }
+
     /// What this is, in words for an error message. Runs no perl code: a tied scalar is
     /// described by what it last held.
     ///

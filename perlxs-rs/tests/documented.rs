@@ -95,10 +95,15 @@ fn items(file: &str, source: &str) -> Vec<Item> {
     let mut items = Vec::new();
     let mut text = String::new();
     let mut owner = String::new();
-    let mut hidden = false;
+    let (mut hidden, mut exported) = (false, false);
     let mut own_text = String::new();
+    let mut in_attribute = false;
     for line in source.lines() {
         let code = line.trim_start();
+        if in_attribute {
+            in_attribute = !code.ends_with(")]");
+            continue;
+        }
         let words: Vec<_> = code
             .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '!'))
             .filter(|word| !matches!(*word, "unsafe" | "const"))
@@ -112,6 +117,8 @@ fn items(file: &str, source: &str) -> Vec<Item> {
             own_text += "\n";
         } else if code.starts_with("#[") {
             hidden |= code.starts_with("#[doc(hidden)]");
+            exported |= code.starts_with("#[macro_export]");
+            in_attribute = !code.ends_with(']');
             continue;
         } else if line.starts_with("impl") {
             // the last of `impl<T> Trait for Type<T>`; a trait's items have its documentation
@@ -119,6 +126,7 @@ fn items(file: &str, source: &str) -> Vec<Item> {
                 true => String::new(),
                 false => {
                     let head = line.split('{').next().unwrap_or_default();
+                    let head = head.strip_prefix("impl<'n>").unwrap_or(head);
                     let head = head.split("<'").next().unwrap_or_default();
                     let head = head.strip_prefix("impl<T: Send + 'static>").unwrap_or(head);
                     let head = head.split('<').next().unwrap_or_default();
@@ -137,14 +145,14 @@ fn items(file: &str, source: &str) -> Vec<Item> {
                 let (file, text) = (file.to_string(), text.clone());
                 items.push(Item { file, name, text });
             }
-        } else if let ["macro_rules!", "", name, ..] = words[..] {
-            if !hidden {
+        } else if let ["macro_rules!", name, ..] = words[..] {
+            if exported && !hidden {
                 let (file, name, text) = (file.to_string(), format!("{name}!"), text.clone());
                 items.push(Item { file, name, text });
             }
         }
         text.clear();
-        hidden = false;
+        (hidden, exported) = (false, false);
     }
     let (file, name) = (file.to_string(), file.to_string());
     items.push(Item {
@@ -377,6 +385,8 @@ fn examples_run() {
         if let Some((_, name)) = example.rust.split_once("boot!(boot_") {
             let name = name.split(',').next().expect("a name");
             install(&name.replace("__", "::"));
+        } else if let Some((_, name)) = example.rust.split_once("module! {") {
+            install(name.split_whitespace().next().expect("a name"));
         }
         let program = program(i, &example.perl);
         let switch = example.perl.starts_with("#!perl -T").then_some("-T");

@@ -103,7 +103,7 @@ pub fn nested(call: &Call<'_>) -> Result<Value> {
     for i in 1..=2 {
         let entry = Hash::new(perl);
         entry.set("n", i)?;
-        entry.set("list", &Array::of(perl, vec![i; 2]))?;
+        entry.set("list", Array::of(perl, vec![i; 2]))?;
         list.push(&entry)?;
     }
     let answer = Hash::of(

@@ -15,7 +15,9 @@ use perlxs::{
 
 mod border;
 mod data;
+mod five;
 mod objects;
+mod typed;
 
 /// In memory that this process shares with its children: what they do until they are gone counts.
 struct Counts {
@@ -550,7 +552,8 @@ xsubs! {
 fn module() -> Module {
     // the tests read the croak; the hook's own report would be noise between their lines
     std::panic::set_hook(Box::new(|_| {}));
-    Module::new(c"PerlXS::Test", c"0.01", XSUBS).constants([
+    let module = Module::new(c"PerlXS::Test", c"0.01", XSUBS);
+    module.xsubs(typed::SAME).xsubs(typed::XSUBS).constants([
         Constant::new("SEVEN", 7),
         Constant::new("HIGHEST", u64::MAX),
         Constant::of("LEAST", |_| i64::MIN.into()),
