@@ -83,3 +83,47 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, si
     *len = *owner ? SvCUR(*owner) : 0;
     return status;
 }
+
+size_t perlxs_lend(perlxs_interp *interp, SV *sv)
+{
+    dINTERP;
+    size_t place = 0;
+
+    while (place < interp->places && interp->lent[place].sv)
+        place++;
+    if (place == interp->places) {
+        volatile size_t places = place ? 2 * place : 8;
+
+        ALLOCATING(Renew(interp->lent, places, struct perlxs_lent));
+        Zero(interp->lent + place, places - place, struct perlxs_lent);
+        interp->places = places;
+    }
+    /* memory that is not perl's: only its owner knows for how long it is there */
+    if (!SvLEN(sv) && !SvIsCOW(sv)) {
+        ALLOCATING(interp->lent[place].sv = newSVpvn(SvPVX_const(sv), SvCUR(sv)));
+        interp->lent[place].is_ours = 1;
+    }
+    else {
+        interp->lent[place].sv = SvREFCNT_inc_simple_NN(sv);
+        interp->lent[place].is_ours = 0;
+        interp->exposed++;
+    }
+    return place;
+}
+
+const char *perlxs_lent_string(perlxs_interp *interp, size_t place)
+{
+    return SvPVX_const(interp->lent[place].sv);
+}
+
+void perlxs_give_back(perlxs_interp *interp, size_t place)
+{
+    dINTERP;
+    struct perlxs_lent *const lent = &interp->lent[place];
+    SV *const sv = lent->sv;
+
+    if (!lent->is_ours)
+        interp->exposed--;
+    lent->sv = NULL;
+    S_dec_later(aTHX_ sv);
+}

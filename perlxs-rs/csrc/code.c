@@ -98,7 +98,7 @@ int perlxs_code_call(perlxs_interp *interp, SV *code, int how, SV *const *args, 
 
     if (UNLIKELY(S_refuses(aTHX_ interp, &ret, error)))
         return ret;
-    S_hold_args(aTHX_ interp);
+    S_keep_borrowed(aTHX_ interp);
     JMPENV_PUSH(ret);
     if (ret == 0) {
         size_t i;

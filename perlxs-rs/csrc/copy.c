@@ -93,7 +93,6 @@ int perlxs_main_run(perlxs_interp *interp, SV *code, const perlxs_start *start,
     PL_in_eval = EVAL_NULL;            /* the evals around us are the parent's */
     interp->mask = NULL;
     interp->call = NULL;
-    interp->borrows = 0;
     left.on_exit = on_exit;
     left.statusvalue = 255;
     left.statusvalue_posix = 255 << 8;

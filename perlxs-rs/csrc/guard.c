@@ -107,14 +107,68 @@ PERL_STATIC_INLINE perlxs_interp *S_interp(pTHX)
     return interp;
 }
 
-/* Keeps the arguments of the innermost call alive until it has returned: perl's stack holds no
- * references. Before anything runs or is freed that could free one. */
-static void S_hold_args(pTHX_ perlxs_interp *interp)
+PERL_STATIC_INLINE void S_dec_later(pTHX_ SV *sv);
+
+/* A string that is lent: whose it is, counted. */
+struct perlxs_lent {
+    SV *sv;      /* NULL: a free place */
+    int is_ours; /* perl does not know it */
+};
+
+#ifndef SVppv_STATIC /* before perl 5.36 */
+#define SVppv_STATIC 0
+#endif
+
+/* How a string has its buffer: shared, static, with an offset. */
+#define S_BUFFER (SVf_OOK | SVf_IsCOW | SVppv_STATIC)
+
+/* Gives the buffer of a string to a scalar of our own, and its owner a copy, with which anybody may
+ * do what he likes. */
+static SV *S_part_string(pTHX_ SV *sv)
+{
+    SV *const keeper = newSV_type(SVt_PVIV);
+
+    SvPV_set(keeper, SvPVX(sv));
+    SvCUR_set(keeper, SvCUR(sv));
+    SvLEN_set(keeper, SvLEN(sv));
+    SvPOK_only(keeper);
+    SvFLAGS(keeper) |= SvFLAGS(sv) & S_BUFFER;
+    SvPV_set(sv, savepvn(SvPVX_const(keeper), SvCUR(keeper)));
+    SvLEN_set(sv, SvCUR(keeper) + 1);
+    SvFLAGS(sv) &= ~S_BUFFER;
+    return keeper;
+}
+
+/* Before anything runs or is assigned that could change strings that are lent. */
+static void S_part_strings(pTHX_ perlxs_interp *interp)
+{
+    volatile size_t i;
+
+    for (i = 0; i < interp->places; i++) {
+        struct perlxs_lent *const lent = &interp->lent[i];
+
+        if (lent->sv && !lent->is_ours) {
+            SV *const sv = lent->sv;
+
+            ALLOCATING(lent->sv = S_part_string(aTHX_ sv));
+            lent->is_ours = 1;
+            S_dec_later(aTHX_ sv);
+        }
+    }
+    interp->exposed = 0;
+}
+
+/* Keeps what Rust has borrowed as it is: the arguments of the innermost call until it has returned,
+ * since perl's stack holds no references; strings. Before anything runs or is freed that could free
+ * or change one. */
+static void S_keep_borrowed(pTHX_ perlxs_interp *interp)
 {
     perlxs_call *const call = interp->call;
     SV **held;
     size_t i;
 
+    if (UNLIKELY(interp->exposed))
+        S_part_strings(aTHX_ interp);
     if (!call || call->held || call->nargs == 0)
         return;
     held = call->room;
@@ -152,8 +206,7 @@ static XSPROTO(S_guard_xsub)
 /* Whether nothing of perl may run now. */
 PERL_STATIC_INLINE int S_may_not_run(pTHX_ const perlxs_interp *interp)
 {
-    return UNLIKELY(interp->leaving || interp->borrows
-                    || PERL_GET_CONTEXT != (void *)THIS_PERL);
+    return UNLIKELY(interp->leaving || PERL_GET_CONTEXT != (void *)THIS_PERL);
 }
 
 /* The same; then `*error` says why, or there is none. */
@@ -164,10 +217,7 @@ static int S_refuses(pTHX_ perlxs_interp *interp, int *status, SV **error)
     *status = PERLXS_EXIT;
     if (!interp->leaving) {
         *status = PERLXS_DIED;
-        ALLOCATING(*error = newSVpv(interp->borrows
-                                        ? "nothing of perl may run while a string is borrowed"
-                                        : "a value of another interpreter",
-                                    0));
+        ALLOCATING(*error = newSVpvs("a value of another interpreter"));
     }
     return 1;
 }
@@ -211,7 +261,7 @@ static int S_guard(pTHX_ guarded fn, void *arg, SV **error)
 
     if (UNLIKELY(S_refuses(aTHX_ interp, &ret, error)))
         return ret;
-    S_hold_args(aTHX_ interp);
+    S_keep_borrowed(aTHX_ interp);
     g.fn = fn;
     g.arg = arg;
     g.done = 0;
@@ -295,7 +345,7 @@ static void S_drop(pTHX_ perlxs_interp *interp, SV *sv)
         SV *error = NULL;
 
         if (SvREFCNT(sv) == 1)
-            S_hold_args(aTHX_ interp);
+            S_keep_borrowed(aTHX_ interp);
         if (S_is_plain_dec(sv))
             SvREFCNT_dec_NN(sv);
         else if (S_may_not_run(aTHX_ interp))

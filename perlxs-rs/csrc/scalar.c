@@ -188,7 +188,7 @@ int perlxs_sv_number(perlxs_interp *interp, SV *sv, perlxs_number *out, SV **err
  * the value runs nothing either. */
 PERL_STATIC_INLINE int S_is_plain_set(perlxs_interp *interp, SV *sv, SV *value)
 {
-    return !interp->borrows
+    return !interp->exposed
            && !(SvFLAGS(sv) & (SVf_READONLY | SVf_PROTECT | SVs_GMG | SVs_SMG | SVs_RMG | SVf_FAKE))
            && SvTYPE(sv) < SVt_PVMG && (!SvROK(sv) || SvREFCNT(SvRV(sv)) > 1) && !SvWEAKREF(sv)
            && !SvGMAGICAL(value) && SvTYPE(value) <= SVt_PVMG;

@@ -28,7 +28,9 @@ typedef struct perlxs_interp {
     void *perl;        /* its PerlInterpreter; NULL once perl is done with it */
     perlxs_call *call; /* the innermost, while Rust runs in it; NULL while perl does */
     const sigset_t *mask; /* the caller's signal mask, while a call has blocked all; or NULL */
-    size_t borrows;       /* of perl's strings, by Rust: nothing of perl may run */
+    struct perlxs_lent *lent; /* strings, to Rust: as many places, some of them free */
+    size_t places;
+    size_t exposed; /* how many of them perl could change */
     void *guard;
     CV *guard_cv;
     perlxs_call *fault; /* the call that a fault's signal has come in */
@@ -177,6 +179,12 @@ SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
  * then it is there until perl code runs, or something is assigned or freed. */
 int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, size_t *len,
                      SV **owner, SV **error);
+
+/* Lends the string of a scalar, which is its own, until perlxs_give_back of what this returns:
+ * whatever becomes of the scalar, its buffer stays as it is. */
+size_t perlxs_lend(perlxs_interp *interp, SV *sv);
+const char *perlxs_lent_string(perlxs_interp *interp, size_t place);
+void perlxs_give_back(perlxs_interp *interp, size_t place);
 
 /* ---- handle ---- */
 

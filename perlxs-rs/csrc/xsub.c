@@ -53,7 +53,8 @@ PERL_STATIC_INLINE void S_end_call(pTHX_ perlxs_interp *interp, perlxs_call *cal
         S_let_go(aTHX_ call);
     interp->call = call->outer;
     interp->fault = NULL;
-    interp->borrows = 0; /* who has forgotten one has no use for it any more */
+    if (UNLIKELY(interp->exposed))
+        S_part_strings(aTHX_ interp);
     if (UNLIKELY(blocked != NULL)) {
         const sigset_t mask = blocked->mask;
         const int err = errno;
@@ -128,7 +129,7 @@ static XSPROTO(S_entry)
     S_begin_call(interp, &call, &ST(0), items);
     status = x->body(interp, x, &call);
     if (LIKELY(status == PERLXS_OK && call.result.kind <= PERLXS_VALUE_DONE && !call.held
-               && !call.blocked && !(interp->leaving | interp->late) && !interp->borrows))
+               && !call.blocked && !(interp->leaving | interp->late) && !interp->exposed))
         interp->call = call.outer;
     else
         S_end_in_full(aTHX_ interp, &call, status);

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::{fmt, ptr, slice};
 
-use crate::{Call, Error, Result, Scalar, ffi};
+use crate::{Error, Perl, Result, Scalar, ffi};
 
 impl Scalar {
     /// The string, one byte for each character; `None` for undef (perlapi: `SvPVbyte`).
@@ -84,7 +84,8 @@ impl Scalar {
     }
 
     /// The string itself, one byte for each character, not a copy where perl has it so; `None` for
-    /// undef (perlapi: `SvPVbyte`). While it is there nothing of perl may run: that is an error.
+    /// undef (perlapi: `SvPVbyte`). It stays as it is: where perl code runs while it is borrowed,
+    /// that gets a copy.
     ///
     /// Returns `Err` as [`bytes`](Scalar::bytes) does.
     ///
@@ -92,65 +93,73 @@ impl Scalar {
     /// # use perlxs::*;
     /// /// `count($bytes, $byte)`: how often the byte is in it, without a copy of it.
     /// fn count(call: &Call<'_>) -> Result<Value> {
-    ///     let (bytes, byte) = (call.arg(0), call.arg(1));
-    ///     let byte = byte.number()?.integer();
-    ///     let bytes: Option<Bytes<'_>> = bytes.borrow_bytes(call)?;
+    ///     let (bytes, byte) = (call.arg(0), call.arg(1).number()?.integer());
+    ///     let bytes: Option<Bytes<'_>> = bytes.borrow_bytes()?;
     ///     let bytes = bytes.ok_or_else(|| Error::croak("count needs a string"))?;
     ///     Ok(bytes.iter().filter(|&&b| Some(i128::from(b)) == byte).count().into())
     /// }
     ///
-    /// /// `change($string, $code)`: the code must not change what is being looked at.
-    /// fn change(call: &Call<'_>) -> Result<Value> {
-    ///     let (string, code) = (call.arg(0), call.arg(1));
-    ///     let code = code.code()?.ok_or_else(|| Error::croak("change needs code"))?;
-    ///     let text: Option<Text<'_>> = string.borrow_text(call)?;
-    ///     let refused = code.call(&[]).is_err();
-    ///     drop(text);
-    ///     let called = code.call(&[]).is_ok();
-    ///     Ok(Value::list([refused, called]))
+    /// /// `words($text, $code)`: the code is called for each word.
+    /// fn words(call: &Call<'_>) -> Result<Value> {
+    ///     let (text, code) = (call.arg(0), call.arg(1));
+    ///     let code = code.code()?.ok_or_else(|| Error::croak("words needs code"))?;
+    ///     let text: Option<Text<'_>> = text.borrow_text()?;
+    ///     for word in text.as_deref().unwrap_or_default().split(' ') {
+    ///         code.call(&[Scalar::new(call.perl(), word)])?;
+    ///     }
+    ///     Ok(().into())
     /// }
     /// ```
     /// ```perl
     /// count('banana', ord 'a');       # 3
     /// count(undef, 1);                # dies: count needs a string
-    /// my $string = 'some text';
-    /// change($string, sub { $string = 'x' x 1000 });  # 1, 1
-    /// length $string;                 # 1000
+    /// my ($text, @words) = 'not to be';
+    /// words($text, sub { push @words, @_; $text = 'other' x 1000 });
+    /// @words;                         # 'not', 'to', 'be'
     /// ```
-    pub fn borrow_bytes<'a>(&'a self, call: &'a Call<'_>) -> Result<Option<Bytes<'a>>> {
-        self.borrow(call, ffi::STRING_BYTES)
+    pub fn borrow_bytes(&self) -> Result<Option<Bytes<'_>>> {
+        self.borrow(ffi::STRING_BYTES)
     }
 
     /// The string itself as text, not a copy where perl has it so; `None` for undef (perlapi:
-    /// `SvPVutf8`). While it is there nothing of perl may run: that is an error.
+    /// `SvPVutf8`). It stays as it is, as of [`borrow_bytes`](Scalar::borrow_bytes).
     ///
     /// Characters that are not Unicode become U+FFFD. Returns `Err` as [`text`](Scalar::text) does.
     ///
     /// Example: [`Scalar::borrow_bytes`].
-    pub fn borrow_text<'a>(&'a self, call: &'a Call<'_>) -> Result<Option<Text<'a>>> {
-        let bytes = self.borrow(call, ffi::STRING_UTF8)?;
+    pub fn borrow_text(&self) -> Result<Option<Text<'_>>> {
+        let bytes = self.borrow(ffi::STRING_UTF8)?;
         Ok(bytes.map(|bytes| match std::str::from_utf8(&bytes) {
             Ok(_) => Text(TextOf::Perl(bytes)),
             Err(_) => Text(TextOf::Rust(String::from_utf8_lossy(&bytes).into_owned())),
         }))
     }
 
-    fn borrow<'a>(&'a self, call: &'a Call<'_>, form: i32) -> Result<Option<Bytes<'a>>> {
-        self.must_be_of(call.perl());
+    fn borrow<'a>(&self, form: i32) -> Result<Option<Bytes<'a>>> {
         Ok(self.raw_string(form)?.map(|(p, len, owner)| {
-            let lender = owner.is_none().then(|| self.perl().raw());
-            if let Some(lender) = lender {
-                // SAFETY: the shim's own struct, of this thread's interpreter.
-                unsafe { (*lender).borrows += 1 }
-            }
+            let lender = match owner {
+                Some(owner) => Lender::Scalar(owner),
+                None => Lender::Place(self.perl(), self.lend()),
+            };
+            let p = match lender {
+                Lender::Scalar(_) => p,
+                // SAFETY: the place that has just been taken.
+                Lender::Place(perl, place) => unsafe {
+                    ffi::perlxs_lent_string(perl.raw(), place).cast()
+                },
+            };
             Bytes {
                 p,
                 len,
-                lender,
-                _owner: owner,
+                _lender: lender,
                 scalar: PhantomData,
             }
         }))
+    }
+
+    fn lend(&self) -> usize {
+        // SAFETY: a live scalar with a string of its own: `raw_string` has seen it.
+        unsafe { ffi::perlxs_lend(self.perl().raw(), self.raw()) }
     }
 
     /// What `read` makes of the string.
@@ -180,28 +189,36 @@ impl Scalar {
 pub struct Bytes<'a> {
     p: *const u8,
     len: usize,
-    /// Whose string must not change.
-    lender: Option<*mut ffi::Interp>,
-    _owner: Option<Scalar>,
+    _lender: Lender,
     scalar: PhantomData<&'a ()>,
+}
+
+/// Who keeps a string.
+enum Lender {
+    /// A scalar that nobody else has.
+    Scalar(#[expect(dead_code, reason = "its drop counts")] Scalar),
+    /// The shim.
+    Place(Perl, usize),
+}
+
+impl Drop for Lender {
+    fn drop(&mut self) {
+        if let Lender::Place(perl, place) = *self
+            && perl.is_alive()
+        {
+            // SAFETY: what it has given, once.
+            unsafe { ffi::perlxs_give_back(perl.raw(), place) }
+        }
+    }
 }
 
 impl Deref for Bytes<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: the scalar is alive, and while it is borrowed nothing of perl runs; or the string
-        // is our owner's.
+        // SAFETY: the lender keeps it as it is.
         unsafe { slice::from_raw_parts(self.p, self.len) }
-    }
-}
-
-impl Drop for Bytes<'_> {
-    fn drop(&mut self) {
-        if let Some(lender) = self.lender {
-            // SAFETY: as it was counted.
-            unsafe { (*lender).borrows -= 1 }
-        }
     }
 }
 
@@ -226,7 +243,7 @@ impl Deref for Text<'_> {
 
     fn deref(&self) -> &str {
         match &self.0 {
-            // SAFETY: `borrow_text` has looked, and it has not changed.
+            // SAFETY: `borrow_text` has looked.
             TextOf::Perl(bytes) => unsafe { std::str::from_utf8_unchecked(bytes) },
             TextOf::Rust(text) => text,
         }

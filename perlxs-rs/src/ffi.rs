@@ -44,7 +44,9 @@ pub struct Interp {
     pub perl: *mut c_void,
     pub call: *mut Call,
     pub mask: *const SigSet,
-    pub borrows: usize,
+    pub lent: *mut c_void,
+    pub places: usize,
+    pub exposed: usize,
     pub guard: *mut c_void,
     pub guard_cv: *mut Cv,
     pub fault: *mut Call,
@@ -229,6 +231,9 @@ unsafe extern "C" {
         owner: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+    pub fn perlxs_lend(interp: *mut Interp, sv: *mut Sv) -> usize;
+    pub fn perlxs_lent_string(interp: *mut Interp, place: usize) -> *const c_char;
+    pub fn perlxs_give_back(interp: *mut Interp, place: usize);
 }
 
 // ---- handle ----

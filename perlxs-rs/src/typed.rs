@@ -193,20 +193,22 @@ macro_rules! integers {
 integers!(i8, i16, i32, i64, isize, u16, u32, u64, usize);
 
 /// Several numbers, by chunks: `read` takes the usual ones.
-fn numbers<T: FromPerl>(
+fn numbers<T>(
     sv: &Scalar,
     name: &Name<'_>,
     read: impl Fn(Number) -> Option<T>,
+    other: impl Fn(Number, &Scalar, &Name<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let array = Array::from_perl(sv, name)?;
     let mut values = Vec::new();
     for (i, number) in array.numbers().enumerate() {
-        values.push(match read(number?) {
+        let number = number?;
+        values.push(match read(number) {
             Some(value) => value,
             None => {
                 let element = array.get(i)?;
                 let element = element.unwrap_or_else(|| Scalar::new(sv.perl(), ()));
-                T::from_perl(&element, &name.element(i))?
+                other(number, &element, &name.element(i))?
             }
         });
     }
@@ -246,22 +248,25 @@ impl IntoPerl for u8 {
     }
 }
 
+#[inline]
+fn float(number: Number) -> Option<f64> {
+    match number {
+        Number::Float(float) => Some(float),
+        Number::Int(integer) => Some(integer as f64),
+        Number::Uint(integer) => Some(integer as f64),
+        Number::Undef | Number::NotANumber => None,
+    }
+}
+
 impl FromPerl for f64 {
     #[inline]
     fn from_perl(sv: &Scalar, name: &Name<'_>) -> Result<Self> {
-        match sv.number()? {
-            Number::Float(float) => Ok(float),
-            Number::Int(integer) => Ok(integer as f64),
-            Number::Uint(integer) => Ok(integer as f64),
-            Number::Undef | Number::NotANumber => Err(name.must_be("a number", sv)),
-        }
+        float(sv.number()?).ok_or_else(|| name.must_be("a number", sv))
     }
 
     fn vec_from_perl(sv: &Scalar, name: &Name<'_>) -> Result<Vec<Self>> {
-        numbers(sv, name, |number| match number {
-            Number::Float(float) => Some(float),
-            Number::Int(integer) => Some(integer as f64),
-            _ => None,
+        numbers(sv, name, float, |_, sv, name| {
+            Err(name.must_be("a number", sv))
         })
     }
 }

@@ -299,31 +299,33 @@ pub fn reduce(call: &Call<'_>) -> Result<Value> {
     Ok(code(call, 0)?.reduce(call.args().skip(1))?.into())
 }
 
-/// `borrowed($string, $other, $code)`: its length in bytes, then in characters, by borrowing; what
-/// the code, and reading the other, are told meanwhile.
+/// `borrowed($string, $how, $other, $code)`: the string, borrowed as bytes or as text, after the
+/// other has been assigned to it, and the code has been called.
 pub fn borrowed(call: &Call<'_>) -> Result<Value> {
     let _counted = Counted::new();
-    let (string, other, code) = (call.arg(0), call.arg(1), code(call, 2)?);
-    let told = |outcome: Result<()>| match outcome {
-        Ok(()) => Ok("nothing".to_string()),
-        Err(Error::Exception(exception)) => Ok(exception.text()?.unwrap_or_default()),
-        Err(error) => Err(error),
+    let (string, other, code) = (call.arg(0), call.arg(2), code(call, 3)?);
+    if call.arg(1).text()?.as_deref() == Some("forgotten") {
+        std::mem::forget(string.borrow_bytes()?);
+        return Ok(().into());
+    }
+    let text = call.arg(1).text()?.as_deref() == Some("text");
+    let bytes = match text {
+        true => None,
+        false => string.borrow_bytes()?,
     };
-    let bytes = string.borrow_bytes(call)?;
-    let (called, read) = (code.call(&[]).map(drop), other.text().map(drop));
-    let set = string.set("another");
-    let len = bytes.map(|bytes| bytes.len());
-    let text = string.borrow_text(call)?;
-    let chars = text.as_ref().map(|text| text.chars().count());
-    drop(text);
+    let text = match text {
+        true => string.borrow_text()?,
+        false => None,
+    };
+    if !other.is_undef_constant() {
+        string.set(&other)?;
+    }
     code.call(&[])?;
-    Ok(Value::List(vec![
-        len.into(),
-        chars.into(),
-        told(called)?.into(),
-        told(read)?.into(),
-        told(set)?.into(),
-    ]))
+    Ok(match (bytes, text) {
+        (Some(bytes), _) => bytes.to_vec().into(),
+        (_, Some(text)) => text.to_string().into(),
+        _ => Value::Undef,
+    })
 }
 
 /// `with_each($code, @values)`: what it returns for each as an argument.

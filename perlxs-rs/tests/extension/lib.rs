@@ -539,7 +539,7 @@ xsubs! {
     MAP_EACH c"PerlXS::Test::map_each" (c"code, last, ...", 2, None) data::map_each;
     WITH_EACH c"PerlXS::Test::with_each" (c"code, ...", 1, None) data::with_each;
     REDUCE c"PerlXS::Test::reduce" (c"code, ...", 1, None) data::reduce;
-    BORROWED c"PerlXS::Test::borrowed" (c"string, other, code", 3, Some(3)) data::borrowed;
+    BORROWED c"PerlXS::Test::borrowed" (c"string, how, other, code", 4, Some(4)) data::borrowed;
     OPTIONAL c"PerlXS::Test::optional" (c"first, second, ...", 1, None) data::optional;
     OBJECT_NEW c"PerlXS::Test::Counter::new" (c"class, ...", 1, Some(3)) objects::new;
     OBJECT_ADD c"PerlXS::Test::Counter::add" (c"self, n", 2, Some(2)) objects::add;

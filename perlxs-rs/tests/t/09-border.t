@@ -285,7 +285,7 @@ my %others = (
     (map { $_ => 'looks at what is there' }
         qw(perlxs_call_context perlxs_sv_is_undef_constant perlxs_sv_is_stringless perlxs_sv_count perlxs_depths perlxs_interp_of perlxs_call_signal_mask perlxs_av_len perlxs_av_get
         perlxs_sv_referent perlxs_signal_number perlxs_shared_tid perlxs_shared_is_nested)),
-    (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_sv_inc perlxs_array_append perlxs_hash_put perlxs_closure_new perlxs_hash_append perlxs_call_return_string perlxs_array_numbers perlxs_array_elements)),
+    (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_sv_inc perlxs_array_append perlxs_hash_put perlxs_closure_new perlxs_hash_append perlxs_call_return_string perlxs_lend perlxs_lent_string perlxs_give_back perlxs_array_numbers perlxs_array_elements)),
     (map { $_ => "changes this process's signals, or locks" } qw(perlxs_call_block_signals perlxs_before_exec perlxs_fork perlxs_fork_lock perlxs_fork_unlock perlxs_forget_signals)),
     perlxs_sv_describe   => 'asks no magic; no warning of the formatting is known, and it is guarded',
     (map { $_ => 'croaks, or warns with -t; see 09-taint.t' } qw(perlxs_taint_proper perlxs_taint_env)),

@@ -123,28 +123,49 @@ cmp_ok PerlXS::Test::leaks(sub { test_each(sub { my @x = (1, [$_]); $x[1][0] }, 
 
 # ---- borrowed strings ----
 
-{
-    my $refusal = qr/^nothing of perl may run while a string is borrowed$/;
-    my $string  = 'some text';
-    my $n       = 0;
-    my @got     = borrowed($string, $doubled, sub { $n++ });
-    is "@got[0, 1]", '9 9', 'a borrowed string';
-    like $got[2], $refusal, 'code that would run meanwhile';
-    like $got[3], $refusal, 'a tie, too';
-    like $got[4], $refusal, 'nothing is assigned';
-    is "$string $n", 'some text 1', 'and afterwards code runs again';
-    @got = borrowed("\xe9\x{20ac}" =~ s/.$//r, 1, sub { 1 });
-    is "@got[0, 1]", '1 7', 'one that perl has in another form is copied: it may be assigned to';
-    is $got[2], 'nothing', 'then code may run';
-    @got = borrowed(undef, 1, sub { 1 });
-    is_deeply [ @got[ 0, 1 ] ], [ undef, undef ], 'undef';
-    @got = borrowed(17, 1, sub { 1 });
-    is "@got[0, 1]", '2 2', 'a number';
-    ok !eval { borrowed("\x{20ac}", 1, sub { 1 }); 1 }, 'a wide character as a byte';
-    my $long = 'x' x 5_000_000;
-    @got = borrowed($long, 1, sub { 1 });
-    is "@got[0, 1]", '5000000 5000000', 'a long one';
+package Holder { sub TIESCALAR { bless \my $x } sub FETCH { 'tied' } sub STORE { } }
+package Texts  { use overload '""' => sub { 'overloaded' } }
+package main;
+for my $how (qw(bytes text)) {
+    my $nothing = sub { 1 };
+    for my $string (my @strings = ('some text', 'x' x 100_000, '', "a\0b", 17, 1.5, !!1, __PACKAGE__, substr('constant', 2), "\xe9", "\xe9\x{20ac}" =~ s/.$//r, bless [], 'Texts')) {
+        my $copy = $string;
+        my $name = length "$copy" > 20 ? 'a long one' : "'$copy'" =~ tr/\0-\x1f\x7f-\x{ffff}/?/r;
+        is borrowed($string, $how, undef, $nothing), "$copy", "$how: $name";
+        is borrowed($string, $how, undef, sub { $string = 'y' x 200_000; 1 }), "$copy", 'perl code changes it: it stays';
+        $string = $copy;
+        is borrowed($string, $how, 'another', $nothing), "$copy", 'Rust assigns to it: likewise';
+        is $string, 'another', 'and that is done' if !ref \$string;
+    }
+    is borrowed(undef, $how, undef, $nothing), undef, "$how: undef";
+    my $chopped = 'x' x 20 . 'rest';
+    $chopped =~ s/^x+//;
+    is borrowed($chopped, $how, undef, sub { $chopped =~ s/^r//; $chopped .= 'more' x 50; 1 }), 'rest', 'one whose start is cut off';
+    is substr($chopped, 0, 7), 'estmore', 'goes on as it was';
+    my %hash = (key => 1);
+    my ($key) = keys %hash;
+    is borrowed($key, $how, undef, sub { $key .= 'x'; %hash = (); 1 }), 'key', 'the key of a hash';
+    my $one = 'shared' x 300;
+    my @many = ($one) x 300;
+    is borrowed($one, $how, undef, sub { @many = (); $one = 'new'; 1 }), 'shared' x 300, 'one that many scalars share';
+    tie my $tied, 'Holder';
+    is borrowed($tied, $how, undef, sub { untie $tied; $tied = 'not'; 1 }), 'tied', 'a tied one';
+    my @array = ('element of it');
+    is borrowed($array[0], $how, undef, sub { @array = (); 1 }), 'element of it', 'an element that is freed';
+    $_ = 'subject' x 5;
+    my @got;
+    s/sub/push @got, borrowed($_, $how, undef, sub { $_ = 'gone'; 1 }); 'SUB'/ge;
+    is $got[0], 'subject' x 5, 'the subject of a substitution';
+    my $deep = 'deep';
+    is borrowed($deep, $how, undef, sub { $deep .= borrowed($deep, $how, undef, sub { $deep .= '!'; 1 }); 1 }), 'deep', 'borrowed within';
+    is $deep, 'deep!deep', 'in its order';
+    ok !eval { borrowed(my $x = 'x', $how, undef, sub { die "oh\n" }); 1 }, 'code that dies';
+    borrowed($deep, 'forgotten', undef, $nothing) for 1 .. 20;
+    $deep = 'changed';
+    is borrowed($deep, $how, undef, sub { $deep = 5; 1 }), 'changed', 'after some that Rust forgot';
 }
+ok !eval { borrowed("\x{20ac}", 'bytes', undef, sub { 1 }); 1 }, 'a wide character as a byte';
+cmp_ok PerlXS::Test::leaks(sub { my $x = 'x' x 3000; borrowed($x, 'bytes', undef, sub { $x = 'y'; 1 }) }), '<=', 0, 'nothing of them is left behind';
 is made() - dropped(), 0, 'Rust values are dropped';
 
 done_testing;
