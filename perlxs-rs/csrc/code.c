@@ -180,15 +180,48 @@ struct each {
     perlxs_call *call;
 };
 
-/* What Rust wants next, after this result. */
-static int S_step(struct each *l, SV *result, int is_true, SV **items)
+/* What Rust wants next, after this result. That may be a variable, which what Rust calls may free. */
+static int S_step(pTHX_ struct each *l, SV *result, int is_true, SV **items)
 {
     int more;
 
+    SvREFCNT_inc_simple_void(result);
     l->interp->call = l->call;
     more = l->step(l->context, result, is_true, items);
     l->interp->call = NULL;
+    SvREFCNT_dec(result);
     return more;
+}
+
+/* A variable that stands for the values of a loop. The code may undefine or assign its glob, or take
+ * it out of the symbol table. */
+struct alias {
+    GV *gv;
+    SV *before;
+};
+
+static void S_unalias(pTHX_ void *arg)
+{
+    const struct alias a = *(struct alias *)arg;
+    SV *const last = GvSV(a.gv);
+
+    Safefree(arg);
+    GvSV(a.gv) = a.before;
+    SvREFCNT_dec(last);
+    SvREFCNT_dec_NN(a.gv);
+}
+
+/* The variable has no value now; the end of the scope gives it the one that it has had. */
+static GV *S_begin_alias(pTHX_ GV *gv)
+{
+    struct alias *a;
+
+    Newx(a, 1, struct alias);
+    a->gv = (GV *)SvREFCNT_inc_simple_NN((SV *)gv);
+    a->before = GvSV(gv);
+    GvSV(gv) = NULL;
+    SAVEDESTRUCTOR_X(S_unalias, a);
+    return gv;
 }
 
 static void S_alias(pTHX_ GV *gv, SV *sv)
@@ -212,7 +245,7 @@ static void S_each_argument(pTHX_ struct each *l)
 
     ENTER;
     SAVETMPS;
-    while (S_step(l, result, is_true, items)) {
+    while (S_step(aTHX_ l, result, is_true, items)) {
         dSP;
 
         FREETMPS; /* the last result among them */
@@ -227,27 +260,32 @@ static void S_each_argument(pTHX_ struct each *l)
     LEAVE;
 }
 
+/* $a or $b of the caller's package. A package may be gone: then perl looks into freed memory. */
+static GV *S_pair_variable(pTHX_ const char *name)
+{
+    const HV *const stash = IN_PERL_COMPILETIME ? PL_curstash : CopSTASH(PL_curcop);
+
+    if (!stash || SvTYPE(stash) != SVt_PVHV)
+        croak("no $%s: the package is gone", name);
+    return gv_fetchpvn_flags(name, 1, GV_ADD, SVt_PV);
+}
+
 static void S_each(pTHX_ struct each *l)
 {
     CV *const code = (CV *)l->code;
     const int is_pair = l->how & PERLXS_LOOP_PAIRS;
-    GV *const first = is_pair ? gv_fetchpvs("a", GV_ADD, SVt_PV) : PL_defgv;
-    GV *const second = is_pair ? gv_fetchpvs("b", GV_ADD, SVt_PV) : NULL;
+    GV *const first = S_begin_alias(aTHX_ is_pair ? S_pair_variable(aTHX_ "a") : PL_defgv);
+    GV *const second = is_pair ? S_begin_alias(aTHX_ S_pair_variable(aTHX_ "b")) : NULL;
     SV *result = NULL;
     int is_true = 0;
     SV *items[2];
 
-    SAVEGENERICSV(GvSV(first));
-    GvSV(first) = NULL; /* what was there has kept its reference */
-    if (second) {
-        SAVEGENERICSV(GvSV(second));
-        GvSV(second) = NULL;
-    }
 #define STEP                                                                                       \
-    (S_step(l, result, is_true, items)                                                             \
+    (S_step(aTHX_ l, result, is_true, items)                                                        \
      && (S_alias(aTHX_ first, items[0]), second ? S_alias(aTHX_ second, items[1]) : (void)0, 1))
 
-    if (!CvISXSUB(code) && CvROOT(code)) {
+    /* call_sv refuses a closure's prototype, which attributes are given: it has no variables */
+    if (!CvISXSUB(code) && CvROOT(code) && (!CvCLONE(code) || CvCLONED(code))) {
         dMULTICALL;
         U8 gimme = G_SCALAR;
         dSP;
