@@ -46,6 +46,14 @@ struct next {
     size_t *got;
 };
 
+/* Whether an entry has been deleted since the iterator came to it: then it has no value. One of a
+ * tied hash never has. */
+static int S_is_deleted(pTHX_ HV *hv, const HE *entry)
+{
+    return (!HeVAL(entry) || HeVAL(entry) == &PL_sv_placeholder)
+           && !(SvRMAGICAL(hv) && mg_find((SV *)hv, PERL_MAGIC_tied));
+}
+
 /* By the hash's own iterator; who moves it meanwhile is told so. */
 static void S_hash_next(pTHX_ void *arg)
 {
@@ -59,7 +67,7 @@ static void S_hash_next(pTHX_ void *arg)
         hv_iterinit(hv);
     else if (HvEITER_get(hv) != entry)
         croak("somebody else has moved the iterator of this hash");
-    if (!entry || !place->waits)
+    if (!entry || !place->waits || S_is_deleted(aTHX_ hv, entry))
         entry = hv_iternext(hv);
     place->waits = 0;
     for (; entry; entry = hv_iternext(hv)) {

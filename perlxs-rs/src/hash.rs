@@ -380,6 +380,7 @@ impl Entries<'_> {
                 }
             });
             if let Err(error) = outcome {
+                self.give_up();
                 self.place.entry = ptr::null_mut();
                 return Err(error);
             }
