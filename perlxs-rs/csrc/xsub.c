@@ -13,6 +13,19 @@ int perlxs_call_context(perlxs_interp *interp)
     }
 }
 
+/* The target that perl has for the result. A sort calls an XSUB itself, and to its op the flag that
+ * there is one means `reverse`. */
+PERL_STATIC_INLINE SV *S_target(pTHX)
+{
+    if (UNLIKELY(PL_op->op_type == OP_SORT))
+        return sv_newmortal();
+    else {
+        dXSTARG;
+        return TARG;
+    }
+}
+#define dCALL_TARGET SV *const TARG = S_target(aTHX)
+
 void perlxs_call_return_string(perlxs_interp *interp, perlxs_call *call, const char *p, size_t len,
                                int utf8)
 {
@@ -21,7 +34,7 @@ void perlxs_call_return_string(perlxs_interp *interp, perlxs_call *call, const c
     call->result.kind = PERLXS_VALUE_UNDEF;
     if (UNLIKELY(interp->leaving)) /* then it is not where the call was */
         return;
-    ALLOCATING(dXSTARG; sv_setpvn(TARG, p, len); if (utf8) SvUTF8_on(TARG); else SvUTF8_off(TARG);
+    ALLOCATING(dCALL_TARGET; sv_setpvn(TARG, p, len); if (utf8) SvUTF8_on(TARG); else SvUTF8_off(TARG);
                SvSETMAGIC(TARG); call->result.sv = TARG);
     call->result.kind = PERLXS_VALUE_DONE;
 }
@@ -152,7 +165,7 @@ static XSPROTO(S_entry)
         S_return_list(aTHX_ ax, (AV *)call.result.sv);
         return;
     default: {
-        dXSTARG;
+        dCALL_TARGET;
         if (LIKELY(call.result.kind == PERLXS_VALUE_INT))
             TARGi((IV)call.result.integer, 1);
         else if (call.result.kind == PERLXS_VALUE_NUM)
