@@ -4,6 +4,8 @@
 
 use std::any::Any;
 use std::ffi::c_int;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use crate::{Error, Perl, Result, Scalar, ffi};
@@ -31,13 +33,24 @@ fn thrown(perl: Perl, status: c_int, exception: *mut ffi::Sv) -> Result<()> {
     }
 }
 
-/// A panic's text, or a word for a payload without one.
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<&str>() {
+/// A panic's text, or a word for a payload without one. What the payload's own drop panics with is
+/// lost.
+pub(crate) fn panic_text(payload: Box<dyn Any + Send>) -> String {
+    let text = if let Some(text) = payload.downcast_ref::<&str>() {
         text
     } else if let Some(text) = payload.downcast_ref::<String>() {
         text
     } else {
         "panic"
+    };
+    let text = text.to_string();
+    drop_panic(payload);
+    text
+}
+
+/// Drops a panic's payload; no other panic comes of it.
+pub(crate) fn drop_panic(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(another);
     }
 }

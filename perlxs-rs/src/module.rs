@@ -5,6 +5,7 @@
 use std::ffi::{CStr, c_void};
 use std::panic::catch_unwind;
 
+use crate::guard::drop_panic;
 use crate::{Constant, Perl, Xsub, ffi};
 
 /// Everything that an extension defines.
@@ -61,12 +62,14 @@ pub unsafe fn boot_module(perl: *mut c_void, cv: *mut ffi::Cv, module: fn() -> M
     }
     let perl = Perl::from_raw(interp);
     // Nobody is here to hear of a panic: the module stays undefined, and the caller finds out.
-    let Ok((module, mut constants)) = catch_unwind(|| {
+    let outcome = catch_unwind(|| {
         let module = module();
         let constants: Vec<_> = module.constants.iter().map(|c| c.raw(perl)).collect();
         (module, constants)
-    }) else {
-        return;
+    });
+    let (module, mut constants) = match outcome {
+        Ok(made) => made,
+        Err(panic) => return drop_panic(panic),
     };
     let xsubs: Vec<*const ffi::Xsub> = module.xsubs.iter().map(|x| &raw const x.raw).collect();
     let raw = ffi::Module {

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use crate::guard::panic_text;
+use crate::guard::{drop_panic, panic_text};
 use crate::{Error, Perl, Result, Scalar, Value, ffi};
 
 /// What the shim hangs on an object.
@@ -95,8 +95,11 @@ unsafe extern "C" fn drop_payload<T>(
     match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         Ok(()) => ptr::null_mut(),
         // later, the panic hook's report has to do
-        Err(_) if !perl.is_alive() => ptr::null_mut(),
-        Err(panic) => Scalar::new(perl, panic_text(&*panic)).into_raw(),
+        Err(panic) if !perl.is_alive() => {
+            drop_panic(panic);
+            ptr::null_mut()
+        }
+        Err(panic) => Scalar::new(perl, panic_text(panic)).into_raw(),
     }
 }
 

@@ -561,5 +561,5 @@ pub(crate) unsafe fn entered(
             Err(error) => throw(perl, error, call),
         }
     }));
-    outcome.unwrap_or_else(|payload| throw(perl, Error::croak(panic_text(&*payload)), call))
+    outcome.unwrap_or_else(|payload| throw(perl, Error::croak(panic_text(payload)), call))
 }
