@@ -74,10 +74,15 @@ static void S_interp_ends(pTHX_ void *arg)
     }
 }
 
-static void S_hook_signals(pTHX);
+static void S_hook_signals(pTHX_ int is_clone);
 
 static perlxs_interp *S_new_interp(pTHX)
 {
+#ifdef MULTIPLICITY
+    const int is_clone = S_SLOT != NULL;
+#else
+    const int is_clone = 0;
+#endif
     perlxs_interp *interp;
 
     if (PL_exitlistlen < 0)
@@ -86,7 +91,7 @@ static perlxs_interp *S_new_interp(pTHX)
     call_atexit(S_interp_ends, interp);
     interp->perl = (void *)THIS_PERL;
     S_SLOT = interp;
-    S_hook_signals(aTHX);
+    S_hook_signals(aTHX_ is_clone);
     interp->next = __atomic_load_n(&S_interps, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&S_interps, &interp->next, interp, 1, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED))

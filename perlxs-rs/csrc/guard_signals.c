@@ -10,6 +10,41 @@ static int S_is_fault(int signal)
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL;
 }
 
+/* Threads that are not perl's, such as Rust may have started, may get a signal of the process: the
+ * main one is to have it. A fault is the thread's own, and is its death. */
+#ifdef MULTIPLICITY
+#define S_IS_PERLS_THREAD (PERL_GET_CONTEXT != NULL)
+#define S_SET_PERLS_THREAD NOOP
+#else
+static pthread_t S_thread;
+#define S_IS_PERLS_THREAD pthread_equal(pthread_self(), S_thread)
+#define S_SET_PERLS_THREAD (S_thread = pthread_self())
+#endif
+
+static void S_default(int signal)
+{
+    struct sigaction action;
+
+    Zero(&action, 1, struct sigaction);
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, NULL);
+}
+
+static int S_is_passed_on(int signal)
+{
+    const int err = errno;
+    const long process = syscall(SYS_getpid);
+
+    if (LIKELY(S_IS_PERLS_THREAD))
+        return 0;
+    if (S_is_fault(signal))
+        S_default(signal);
+    else if (syscall(SYS_gettid) != process)
+        syscall(SYS_tgkill, process, process, signal);
+    errno = err;
+    return 1;
+}
+
 /* Whether the signal has to wait. The instruction of a fault would be repeated for ever: what comes
  * twice in one call gets the default, death. */
 static int S_waits(int signal, int is_deferred)
@@ -23,11 +58,7 @@ static int S_waits(int signal, int is_deferred)
         return 0;
     if (S_is_fault(signal)) {
         if (interp->fault == interp->call) {
-            struct sigaction action;
-
-            Zero(&action, 1, struct sigaction);
-            action.sa_handler = SIG_DFL;
-            sigaction(signal, &action, NULL);
+            S_default(signal);
             return 1;
         }
         interp->fault = interp->call;
@@ -57,7 +88,7 @@ typedef void (*any_function)(void);
     static any_function S_perls_##name;                                                            \
     static void S_##name(int signal, siginfo_t *info, void *context)                               \
     {                                                                                              \
-        if (!S_waits(signal, is_deferred))                                                                      \
+        if (!S_is_passed_on(signal) && !S_waits(signal, is_deferred))                              \
             ((full_handler)S_perls_##name)(signal, info, context);                                 \
     }
 
@@ -77,18 +108,22 @@ FOR_EACH_HANDLER(DEFINE)
 
 /* With a first module of ours in this interpreter. Handlers that are installed already are replaced;
  * the object stays in memory, since perl has pointers into it now. */
-static void S_hook_signals(pTHX)
+static void S_hook_signals(pTHX_ int is_clone)
 {
     Dl_info here;
     int i;
 
-    /* those of the process once: others may stand before ours meanwhile */
+    /* What ours stand before is found once: others, of other objects, may stand before ours
+     * meanwhile, and would go on to ours for ever if ours went on to them. A clone has its
+     * parent's. */
 #define HOOK(name, type)                                                                           \
-    if (#name[0] == 'c' ? !S_perls_##name                                                          \
-                        : (any_function)PL_##name != (any_function)S_##name) {                     \
+    if (!S_perls_##name) {                                                                         \
         S_perls_##name = (any_function)PL_##name;                                                  \
         PL_##name = (type)(any_function)S_##name;                                                  \
-    }
+    }                                                                                              \
+    else if (#name[0] != 'c' && !is_clone)                                                         \
+        PL_##name = (type)(any_function)S_##name;
+    S_SET_PERLS_THREAD;
     MUTEX_LOCK(&PL_perlio_mutex);
     if (!S_perls_csighandlerp && dladdr((void *)(any_function)S_hook_signals, &here))
         dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);

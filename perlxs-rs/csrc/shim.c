@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -35,7 +36,6 @@
 #include <grp.h>
 #include <linux/futex.h>
 #include <netdb.h>
-#include <pthread.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
