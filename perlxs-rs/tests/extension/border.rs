@@ -38,6 +38,27 @@ pub fn fault(_: &Call<'_>) -> Result<Value> {
     Ok(u32::from(unsafe { page.read_volatile() }).into())
 }
 
+/// What a panic may be of.
+struct PanicsAgain;
+
+impl Drop for PanicsAgain {
+    fn drop(&mut self) {
+        panic!("again");
+    }
+}
+
+/// `panic_twice()`: of a value whose drop panics.
+pub fn panic_twice(_: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    std::panic::panic_any(PanicsAgain)
+}
+
+/// `threaded()`: a thread of Rust that is there for half a second.
+pub fn threaded(_: &Call<'_>) -> Result<Value> {
+    std::thread::spawn(|| std::thread::sleep(Duration::from_millis(500)));
+    Ok(().into())
+}
+
 thread_local! {
     static KEPT: RefCell<Vec<Scalar>> = const { RefCell::new(Vec::new()) };
 }

@@ -255,6 +255,36 @@ pub fn walk(call: &Call<'_>) -> Result<Value> {
     Ok(Value::List(list))
 }
 
+/// `walk_on(\%hash)`: the keys; goes on after an error, so far as there is more.
+pub fn walk_on(call: &Call<'_>) -> Result<Value> {
+    let hash = hash(call)?;
+    let mut list = Vec::new();
+    let mut entries = hash.iter();
+    loop {
+        match entries.next() {
+            Ok(Some((key, _))) => list.push(Value::from(&*key.text())),
+            Ok(None) => return Ok(Value::List(list)),
+            Err(_) => list.push("error".into()),
+        }
+    }
+}
+
+/// `seen_each($code, $see, @values)`: what the first returns for each, read after the second has
+/// been called.
+pub fn seen_each(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let (code, see) = (code(call, 0)?, code(call, 1)?);
+    let mut results = Vec::new();
+    let failed = code.call_each(call.args().skip(2), |_, result| {
+        match see.call(&[]).and_then(|_| result.text()) {
+            Ok(text) => results.push(Value::from(text)),
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    })?;
+    failed.map_or(Ok(Value::List(results)), Err)
+}
+
 /// `test_each($code, @values)`: those for which it is true.
 pub fn test_each(call: &Call<'_>) -> Result<Value> {
     let _counted = Counted::new();

@@ -529,12 +529,16 @@ xsubs! {
     CODEREF c"PerlXS::Test::coderef" (c"code", 1, Some(1)) data::coderef;
     SPIN c"PerlXS::Test::spin" (c"tenths", 1, Some(1)) border::spin;
     START c"PerlXS::Test::start" (c"program, argument", 2, Some(2)) border::start;
+    PANIC_TWICE c"PerlXS::Test::panic_twice" (c"", 0, Some(0)) border::panic_twice;
+    THREADED c"PerlXS::Test::threaded" (c"", 0, Some(0)) border::threaded;
     FAULT c"PerlXS::Test::fault" (c"", 0, Some(0)) border::fault;
     KEEP c"PerlXS::Test::keep" (c"...", 0, None) border::keep;
     KEPT c"PerlXS::Test::kept" (c"how, other = undef", 1, Some(2)) border::kept;
     NUMBERS c"PerlXS::Test::numbers" (c"array, code = undef", 2, Some(2)) data::numbers;
     EACH_ELEMENT c"PerlXS::Test::each_element" (c"array, code", 2, Some(2)) data::each_element;
     WALK c"PerlXS::Test::walk" (c"hash, code = undef", 1, Some(2)) data::walk;
+    WALK_ON c"PerlXS::Test::walk_on" (c"hash", 1, Some(1)) data::walk_on;
+    SEEN_EACH c"PerlXS::Test::seen_each" (c"code, see, ...", 2, None) data::seen_each;
     TEST_EACH c"PerlXS::Test::test_each" (c"code, ...", 1, None) data::test_each;
     MAP_EACH c"PerlXS::Test::map_each" (c"code, last, ...", 2, None) data::map_each;
     WITH_EACH c"PerlXS::Test::with_each" (c"code, ...", 1, None) data::with_each;

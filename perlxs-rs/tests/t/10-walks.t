@@ -6,7 +6,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
 use List::Util ();
-use PerlXS::Test qw(borrowed dropped each_element made map_each numbers reduce test_each walk);
+use PerlXS::Test qw(borrowed count dropped each_element made map_each numbers panic_twice reduce seen_each test_each walk walk_on);
 
 package Doubled { sub TIESCALAR { bless [] } sub FETCH { 21 * 2 } }
 package Tied    { require Tie::Array; our @ISA = 'Tie::StdArray'; sub FETCH { $_[0][$_[1]] * 10 } }
@@ -120,6 +120,41 @@ is_deeply [ test_each(sub { 1 }) ], [], 'over nothing';
 is_deeply [ test_each(sub { my ($n) = $_; sub { $n > 1 }->() }, 1 .. 3) ], [ 2, 3 ], 'calls in it';
 cmp_ok PerlXS::Test::leaks(sub { test_each(sub { my @x = (1, [$_]); $x[1][0] }, 1 .. 10); map_each(sub { "x$_" }, 'x3', 1 .. 10); reduce(sub { "$a$b" }, 1 .. 10);
     my @n = numbers([ 1 .. 100, 'x' ], undef); my @w = walk({ a => 1, b => [] }); each_element([ 1, [], {} ], sub { 1 }); eval { map_each(sub { die [] }, 'x', 1) } }), '<=', 0, 'nothing is left behind';
+
+# ---- code that takes away what a loop stands on ----
+
+{
+    my %hash = map { $_ => "value $_" } 1 .. 3;
+    is_deeply [ seen_each(sub { $hash{$_} }, sub { %hash = () if keys %hash; my @other = map { "other $_" } 1 .. 50; 1 }, 1 .. 3) ],
+        [ 'value 1', undef, undef ], 'a result that is freed before it is read';
+    my $n = 40;
+    my %many = map { $_ => "value $_" } 1 .. $n;
+    my @got = walk(\%many, sub { delete @many{ 1 .. $n } });
+    is scalar(grep { !defined } @got), 0, 'a hash that is emptied, key by key, meanwhile: no entry without a value';
+    {
+        package Ends { our @ISA = 'TiedHash'; my $n = 0; sub NEXTKEY { die "end\n" if ++$n == 3; $_[0]->SUPER::NEXTKEY } }
+        tie my %ends, 'Ends';
+        @ends{ 1 .. 6 } = ();
+        is_deeply [ walk_on(\%ends) ], ['error'], 'after an error there is no more';
+    }
+    is_deeply [ map_each(sub { undef *_; $_ }, 'z', 1 .. 3) ], [ (undef) x 3 ], '*_ that is undefined in a loop';
+    is_deeply [ map_each(sub { *_ = *other; 1 }, 'z', 1 .. 3) ], [ (1) x 3 ], 'or assigned';
+    {
+        package Pairs;
+        Test::More::is PerlXS::Test::reduce(sub { undef *a; undef *b; 1 }, 1 .. 5), 1, 'so are *a and *b';
+        Test::More::is PerlXS::Test::reduce(sub { delete @Pairs::{qw(a b)}; 1 }, 1 .. 50), 1, 'that are taken out of the symbol table';
+        Test::More::is PerlXS::Test::reduce(sub { undef %Pairs::; 1 }, 1 .. 50), 1, 'with all of it';
+    }
+    my $gone = eval q{package Gone; sub { PerlXS::Test::reduce(sub { 1 }, 1 .. 5) }};
+    delete $main::{'Gone::'};
+    ok eval { $gone->(); 1 } || $@ =~ /the package is gone/, 'in a package that is gone';
+    my $prototype;
+    sub MODIFY_CODE_ATTRIBUTES { $prototype = $_[1]; return }
+    eval q{sub { my $x = shift; my $closure = sub : Given { $x . $_ }; $closure }->(4); 1} or die;
+    ok !eval { map_each($prototype, 'z', 1 .. 3); 1 } && $@ =~ /^Closure prototype called/, 'a closure that has no variables yet';
+    is scalar(my @sorted = reverse sort count 3, 1, 2), 3, 'an XSUB that perl\'s sort calls, in reverse';
+    ok !eval { panic_twice(); 1 } && $@ =~ /^panic at/, 'a panic with what panics when it is dropped';
+}
 
 # ---- borrowed strings ----
 

@@ -1,6 +1,7 @@
 # Signals that come while Rust runs: none is blocked, and no handler throws over a Rust frame.
 use strict;
 use warnings;
+use Config;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
@@ -16,7 +17,7 @@ sub program { my ($output, $status) = child_perl("use strict; use warnings; use 
 for my $signal (qw(TERM INT HUP)) {
     my $pid = fork // die "fork: $!";
     if (!$pid) {
-        kill $signal => $$ if 0;
+        $SIG{$signal} = 'DEFAULT'; # whatever this was started with, as in the background
         spin(100);
         POSIX::_exit(0);
     }
@@ -71,6 +72,47 @@ is program(<<'PERL'), "handled\n0\n[0]", 'more signals than perl lets wait';
     setitimer(ITIMER_REAL, 0);
     print $n ? "handled\n" : "lost\n", PerlXS::Test::made() - PerlXS::Test::dropped(), "\n";
 PERL
+
+# ---- threads of Rust ----
+
+for my $is_safe (1, 0) {
+    my $n = 0;
+    my $set = POSIX::SigSet->new(POSIX::SIGUSR1());
+    my $action = POSIX::SigAction->new(sub { $n++ }, POSIX::SigSet->new, 0);
+    $action->safe($is_safe);
+    POSIX::sigaction(POSIX::SIGUSR1(), $action, my $old = POSIX::SigAction->new);
+    PerlXS::Test::threaded();
+    POSIX::sigprocmask(POSIX::SIG_BLOCK(), $set);
+    kill USR1 => $$; # for who does not block it
+    select undef, undef, undef, 0.2;
+    is $n, 0, 'a signal that a thread of Rust gets';
+    POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), $set);
+    is $n, 1, "waits for perl's";
+    POSIX::sigaction(POSIX::SIGUSR1(), $old);
+}
+
+# ---- more than one extension ----
+
+SKIP: {
+    skip 'perl without threads', 1 if !$Config{useithreads};
+    is program(<<'PERL'), "1 1\n[0]", 'each stands before perl\'s handlers once, in threads, too';
+        use threads;
+        use File::Copy ();
+        use File::Temp ();
+        my @first = (\&PerlXS::Test::spin, \&PerlXS::Test::raise);
+        my $other = File::Temp::tempdir(CLEANUP => 1) . '/Other.so';
+        File::Copy::copy("$INC[0]/auto/PerlXS/Test/Test.so", $other) or die "$other: $!";
+        my $library = DynaLoader::dl_load_file($other, 0) or die DynaLoader::dl_error();
+        { no warnings; DynaLoader::dl_install_xsub('boot', DynaLoader::dl_find_symbol($library, 'boot_PerlXS__Test'))->('PerlXS::Test', '0.01') }
+        threads->create(sub { $_->(0) for $first[0], \&PerlXS::Test::spin; 1 })->join;
+        my @n;
+        for my $i (0, 1) {
+            POSIX::sigaction(POSIX::SIGUSR1(), POSIX::SigAction->new(sub { $n[$i]++ }, POSIX::SigSet->new, 0));
+            $i ? kill(USR1 => $$) : $first[1]->('USR1');
+        }
+        print "@n\n";
+PERL
+}
 
 # ---- faults ----
 
