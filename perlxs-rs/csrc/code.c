@@ -180,7 +180,7 @@ struct each {
     perlxs_call *call;
 };
 
-/* What Rust wants next, after this result. That may be a variable, which what Rust calls may free. */
+/* What Rust wants next, after this result: perhaps a variable, which what Rust calls may free. */
 static int S_step(pTHX_ struct each *l, SV *result, int is_true, SV **items)
 {
     int more;
@@ -193,8 +193,8 @@ static int S_step(pTHX_ struct each *l, SV *result, int is_true, SV **items)
     return more;
 }
 
-/* A variable that stands for the values of a loop. The code may undefine or assign its glob, or take
- * it out of the symbol table. */
+/* A variable that stands for the values of a loop. The code may undefine or assign its glob, or
+ * take it out of the symbol table. */
 struct alias {
     GV *gv;
     SV *before;
@@ -228,6 +228,7 @@ static void S_alias(pTHX_ GV *gv, SV *sv)
 {
     SV *const old = GvSV(gv);
 
+    SvTEMP_off(sv); /* as grep does: to a thread that is cloned meanwhile it is a variable */
     GvSV(gv) = SvREFCNT_inc_simple_NN(sv);
     SvREFCNT_dec(old);
 }
