@@ -48,9 +48,14 @@ pub(crate) fn panic_text(payload: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// Drops a panic's payload; no other panic comes of it.
-pub(crate) fn drop_panic(payload: Box<dyn Any + Send>) {
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(another);
+/// Drops a panic's payload, and that of the panic that comes of it: no other panic leaves this.
+pub(crate) fn drop_panic(mut payload: Box<dyn Any + Send>) {
+    // there may be no end to them
+    for _ in 0..8 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(another) => payload = another,
+        }
     }
+    mem::forget(payload);
 }
