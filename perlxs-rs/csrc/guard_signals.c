@@ -71,12 +71,26 @@ static int S_waits(int signal, int is_deferred)
     return 1;
 }
 
+/* A handler that dies leaves others that wait, of which perl does not think any more. */
+static void S_look_again(pTHX_ void *arg)
+{
+    int i;
+
+    PERL_UNUSED_ARG(arg);
+    for (i = 1; i < SIG_SIZE; i++)
+        if (PL_psig_pend[i])
+            PL_sig_pending = 1;
+}
+
 /* Those that were not to wait run now, unless Rust goes on. */
 static void S_run_late(pTHX_ perlxs_interp *interp)
 {
     if (!interp->call) {
         interp->late = 0;
+        ENTER;
+        SAVEDESTRUCTOR_X(S_look_again, NULL);
         PERL_ASYNC_CHECK();
+        LEAVE;
     }
 }
 

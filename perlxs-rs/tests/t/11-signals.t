@@ -55,6 +55,27 @@ for my $signal (qw(TERM INT HUP)) {
     POSIX::sigaction(POSIX::SIGALRM(), $old);
     POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), POSIX::SigSet->new(POSIX::SIGALRM()));
 }
+for my $second ('another', 'one that is deferred') {
+    my @handled;
+    POSIX::sigaction(POSIX::SIGUSR1(), POSIX::SigAction->new(sub { push @handled, 'USR1'; die "from USR1\n" }, POSIX::SigSet->new, 0));
+    my $action = POSIX::SigAction->new(sub { push @handled, 'USR2' }, POSIX::SigSet->new, 0);
+    $action->safe($second =~ /deferred/);
+    POSIX::sigaction(POSIX::SIGUSR2(), $action);
+    my $parent = $$;
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+        for my $signal (qw(USR1 USR2)) {
+            select undef, undef, undef, 0.05;
+            kill $signal => $parent;
+        }
+        POSIX::_exit(0);
+    }
+    ok !eval { spin(3); 1 }, 'a handler that dies at the end of Rust';
+    is $@, "from USR1\n", 'in the call itself';
+    is "@handled", 'USR1 USR2', "and $second that waits";
+    waitpid $pid, 0;
+    @SIG{qw(USR1 USR2)} = ('DEFAULT') x 2;
+}
 {
     local $ENV{PERL_SIGNALS} = 'unsafe';
     is program('$SIG{ALRM} = sub { die "unsafe\n" }; setitimer(ITIMER_REAL, 0.05); eval { PerlXS::Test::spin(2); print "not reached\n" }; print $@, PerlXS::Test::made() - PerlXS::Test::dropped(), "\n"'),
