@@ -282,7 +282,7 @@ static void S_each(pTHX_ struct each *l)
     SV *items[2];
 
 #define STEP                                                                                       \
-    (S_step(aTHX_ l, result, is_true, items)                                                        \
+    (S_step(aTHX_ l, result, is_true, items)                                                       \
      && (S_alias(aTHX_ first, items[0]), second ? S_alias(aTHX_ second, items[1]) : (void)0, 1))
 
     /* call_sv refuses a closure's prototype, which attributes are given: it has no variables */
