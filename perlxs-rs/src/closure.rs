@@ -4,10 +4,9 @@
 
 use std::ffi::c_int;
 use std::mem::offset_of;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use crate::guard::panic_text;
+use crate::object::dropped;
 use crate::xsub::entered;
 use crate::{Call, Code, IntoPerl, Perl, Scalar, ffi};
 
@@ -26,10 +25,7 @@ unsafe extern "C" fn drop_closure<F>(
 ) -> *mut ffi::Sv {
     // SAFETY: the shim gives back what `from_fn` gave to it, once.
     let closure = unsafe { Box::from_raw(payload.cast::<Closure<F>>()) };
-    match catch_unwind(AssertUnwindSafe(|| drop(closure))) {
-        Ok(()) => ptr::null_mut(),
-        Err(panic) => Scalar::new(Perl::from_raw(interp), panic_text(&*panic)).into_raw(),
-    }
+    dropped(Perl::from_raw(interp), closure)
 }
 
 /// Calls a closure.

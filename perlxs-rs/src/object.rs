@@ -89,9 +89,13 @@ unsafe extern "C" fn drop_payload<T>(
     interp: *mut ffi::Interp,
     payload: *mut ffi::Payload,
 ) -> *mut ffi::Sv {
-    let perl = Perl::from_raw(interp);
     // SAFETY: the shim gives back what `Object::new` gave to it, once.
     let payload = unsafe { Box::from_raw(payload.cast::<Payload<T>>()) };
+    dropped(Perl::from_raw(interp), payload)
+}
+
+/// Drops what perl has owned; returns the text of a panic, owned, or null.
+pub(crate) fn dropped<T>(perl: Perl, payload: Box<T>) -> *mut ffi::Sv {
     match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         Ok(()) => ptr::null_mut(),
         // later, the panic hook's report has to do
