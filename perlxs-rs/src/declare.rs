@@ -206,8 +206,8 @@ pub const fn c_str(text: &[u8]) -> &CStr {
 /// XSLoader::load('Some::Words', '1.0');
 /// Some::Words::words('a b');              # ['a', 'b']
 /// Some::Words::words('a-b', '-');         # ['a', 'b']
-/// Some::Words::words([]);                 # dies: text must be a string, not a reference to an ARRAY
-/// Some::Words::words();                   # dies: Usage: Some::Words::words(text, separator = " ") at
+/// Some::Words::words([]);                 # dies: text must be a string, not a reference to an
+/// Some::Words::words();                   # dies: Usage: Some::Words::words(text, separator = " ")
 /// Some::Words::least(3, 2);               # 2
 /// Some::Words::least(3);                  # 3
 /// prototype 'Some::Words::least';         # '$;$'
@@ -223,7 +223,9 @@ pub const fn c_str(text: &[u8]) -> &CStr {
 #[macro_export]
 macro_rules! module {
     ($first:ident $(:: $rest:ident)* $version:literal; $($items:tt)*) => {
-        $crate::declare_items!((concat!(stringify!($first) $(, "::", stringify!($rest))*)) $($items)*);
+        $crate::declare_items!(
+            (concat!(stringify!($first) $(, "::", stringify!($rest))*)) $($items)*
+        );
         $crate::define_boot!(
             concat!("boot_", stringify!($first) $(, "__", stringify!($rest))*),
             || $crate::declare_table!(
@@ -279,7 +281,9 @@ macro_rules! module {
 #[macro_export]
 macro_rules! xsubs {
     ($vis:vis static $list:ident in $first:ident $(:: $rest:ident)*; $($items:tt)*) => {
-        $crate::declare_items!((concat!(stringify!($first) $(, "::", stringify!($rest))*)) $($items)*);
+        $crate::declare_items!(
+            (concat!(stringify!($first) $(, "::", stringify!($rest))*)) $($items)*
+        );
         $vis static $list: &[&$crate::Xsub] = $crate::declare_table!(
             (concat!(stringify!($first) $(, "::", stringify!($rest))*)) (list) [] [] [] $($items)*
         );
@@ -344,7 +348,10 @@ macro_rules! declare_items {
         $crate::declare_fn!([$(#[$meta])*] $name ($($params)*) [$(-> $ret)?] $body);
         $crate::declare_items!($package $($rest)*);
     };
-    ($package:tt class $class:ident as $first:ident $(:: $part:ident)* { $($methods:tt)* } $($rest:tt)*) => {
+    ($package:tt
+        class $class:ident as $first:ident $(:: $part:ident)* { $($methods:tt)* }
+        $($rest:tt)*
+    ) => {
         $crate::declare_class!(
             (concat!(stringify!($first) $(, "::", stringify!($part))*)) $class $($methods)*
         );
@@ -425,7 +432,9 @@ macro_rules! declare_table {
     ($package:tt (list) [$($xsub:expr,)*] [] []) => {
         &[$($xsub),*]
     };
-    (($package:expr) (module $version:literal) [$($xsub:expr,)*] [$($constant:expr,)*] [$($list:path,)*]) => {
+    (($package:expr) (module $version:literal)
+        [$($xsub:expr,)*] [$($constant:expr,)*] [$($list:path,)*]
+    ) => {
         $crate::Module::new(
             const { $crate::declare::c_str(concat!($package, "\0").as_bytes()) },
             const { $crate::declare::c_str(concat!($version, "\0").as_bytes()) },

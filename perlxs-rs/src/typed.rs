@@ -77,7 +77,7 @@ impl fmt::Display for Name<'_> {
 /// | `i8` to `i64`, `u8` to `u64`, `isize`, `usize` | an integer in that range: `7`, `'7'`, `7.0` |
 /// | `f32`, `f64` | a number |
 /// | `bool` | anything, as `if` takes it |
-/// | `String`, `&str`, `char` | a string of characters; no undef, and no reference without overloading |
+/// | `String`, `&str`, `char` | a string of characters; no reference without overloading |
 /// | `Vec<u8>`, `&[u8]` | a string of bytes |
 /// | `PathBuf`, `OsString`, `&Path` | the name of a file, as `open` takes it |
 /// | `Option<T>` | undef, or no argument, is `None` |
@@ -87,7 +87,7 @@ impl fmt::Display for Name<'_> {
 /// | `Scalar`, `Array`, `Hash`, `Code`, `Number`, `Object<T>` | those |
 /// | `&T`, `&mut T` of a [`Class`] | an object of it |
 /// | [`Rest<T>`](Rest) | all arguments that are left |
-/// | `&Call`, `Perl`, `Context` | no argument: the call itself, its interpreter, what its caller takes |
+/// | `&Call`, `Perl`, `Context` | no argument: the call, its interpreter, what its caller takes |
 ///
 /// A reading obeys magic and overloading. What is something else is an error that says so:
 /// `b must be an integer (i64), not the string "x"`.

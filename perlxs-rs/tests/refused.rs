@@ -24,7 +24,8 @@ fn library() -> PathBuf {
 fn compile(before: &str, items: &str) -> String {
     let library = library();
     let source = format!(
-        "#![allow(unused)]\nuse perlxs::*;\n{before}\nperlxs::module! {{ Some::Module \"1\"; {items} }}"
+        "#![allow(unused)]\nuse perlxs::*;\n{before}\n\
+         perlxs::module! {{ Some::Module \"1\"; {items} }}"
     );
     let mut rustc = Command::new(env::var("RUSTC").unwrap_or_else(|_| "rustc".into()))
         .args([
@@ -61,7 +62,8 @@ fn compile(before: &str, items: &str) -> String {
 fn what_is_sound_compiles() {
     let text = compile(
         "struct Own(i64);",
-        "fn f(a: &str) -> &str { a } class Own { fn new() -> Own { Own(1) } fn me(&self) -> i64 { self.0 } }",
+        "fn f(a: &str) -> &str { a } class Own { fn new() -> Own { Own(1) } \
+         fn me(&self) -> i64 { self.0 } }",
     );
     assert_eq!(text, "");
 }
@@ -103,7 +105,8 @@ fn what_is_not_does_not() {
         ),
         (
             "",
-            "fn closure(perl: Perl, sv: Scalar) -> Code { Code::from_fn(perl, move |_| sv.clone()) }",
+            "fn closure(perl: Perl, sv: Scalar) -> Code { \
+             Code::from_fn(perl, move |_| sv.clone()) }",
             "cannot be sent between threads safely",
         ),
     ] {
