@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 
-use perlxs::{Call, Result, Scalar, Value, Xsub};
+use perlxs::{Call, Result, Scalar, Value};
 
 use super::{answer, untainted};
 use crate::child::{
@@ -14,21 +14,22 @@ use crate::flags::CloneFlags;
 use crate::read::{bits, code, quoted};
 use crate::sys::{self, Tls};
 
-pub(super) static XSUBS: &[&Xsub] = &[&CLONE, &CLONE3];
+perlxs::xsubs! {
+    pub(super) static XSUBS in Linux::Clone;
 
-static CLONE: Xsub = Xsub::new(
-    c"Linux::Clone::clone",
-    c"coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef",
-    3,
-    Some(6),
-    clone,
-)
-.prototype(c"$$$;$$$");
+    /// `$pid = clone $coderef, $stacksize, $flags[, $ptid, $tls, $ctid]`: the child's process id,
+    /// or -1 with `$!` (clone(2)).
+    fn clone :prototype("$$$;$$$")
+        (call: "coderef, stacksize, flags, ptid = undef, tls = undef, ctid = undef")
+        -> Result<Value>
+    {
+        start(call, c"Linux::Clone::clone", clone_arguments)
+    }
 
-/// `$pid = clone $coderef, $stacksize, $flags[, $ptid, $tls, $ctid]`: the child's process id, or
-/// -1 with `$!` (clone(2)).
-fn clone(call: &Call<'_>) -> Result<Value> {
-    start(call, c"Linux::Clone::clone", clone_arguments)
+    /// `$pid = clone3 $coderef, \%clone_args`: the child's process id, or -1 with `$!` (clone3(2)).
+    fn clone3 :prototype("$$") (call: "coderef, \\%clone_args") -> Result<Value> {
+        start(call, c"Linux::Clone::clone3", clone3_arguments)
+    }
 }
 
 /// Reads `$coderef, $stacksize, $flags[, $ptid, $tls, $ctid]`. The last two are read only with
@@ -79,20 +80,6 @@ fn clone_arguments(call: &Call<'_>) -> core::result::Result<CloneRequest, Error>
         pidfd: None,
         system_call: SystemCall::Clone,
     })
-}
-
-static CLONE3: Xsub = Xsub::new(
-    c"Linux::Clone::clone3",
-    c"coderef, \\%clone_args",
-    2,
-    Some(2),
-    clone3,
-)
-.prototype(c"$$");
-
-/// `$pid = clone3 $coderef, \%clone_args`: the child's process id, or -1 with `$!` (clone3(2)).
-fn clone3(call: &Call<'_>) -> Result<Value> {
-    start(call, c"Linux::Clone::clone3", clone3_arguments)
 }
 
 /// Reads `$coderef, \%clone_args`.

@@ -1,37 +1,47 @@
 //! Network interfaces (netdevice(7)).
 
-use perlxs::{Call, Result, Value, Xsub};
+use perlxs::{Call, Result, Value};
 
 use super::{answer, untainted};
 use crate::error::Error;
 use crate::read::optional;
 use crate::sys::{self, InterfaceName};
 
-pub(super) static XSUBS: &[&Xsub] = &[&SIOCSIFFLAGS, &CONFIGURE_LOOPBACK];
+perlxs::xsubs! {
+    pub(super) static XSUBS in Linux::Clone;
 
-static SIOCSIFFLAGS: Xsub = Xsub::new(
-    c"Linux::Clone::siocsifflags",
-    c"ifname, flags = undef",
-    1,
-    Some(2),
-    siocsifflags,
-)
-.prototype(c"$;$");
+    /// `$retval = siocsifflags $ifname[, $flags]`: 0, or -1 with `$!` (netdevice(7)). Without
+    /// flags: up, and otherwise as they are. What is no interface is the kernel's to refuse.
+    fn siocsifflags :prototype("$;$") (call: "ifname, flags = undef") -> Result<Value> {
+        answer(|| {
+            let (name, flags) = untainted(call, c"Linux::Clone::siocsifflags", |call| {
+                let name = interface_name(call)?;
+                Ok((name, optional("siocsifflags", "$flags", call.get(1).as_deref())?))
+            })?;
+            sys::set_interface_flags(&name, flags)?;
+            Ok(0)
+        })
+    }
 
-/// `$retval = siocsifflags $ifname[, $flags]`: 0, or -1 with `$!` (netdevice(7)). Without flags:
-/// up, and otherwise as they are. What is no interface is the kernel's to refuse.
-fn siocsifflags(call: &Call<'_>) -> Result<Value> {
-    answer(|| {
-        let (name, flags) = untainted(call, c"Linux::Clone::siocsifflags", |call| {
-            let name = interface_name(call)?;
-            Ok((
-                name,
-                optional("siocsifflags", "$flags", call.get(1).as_deref())?,
-            ))
-        })?;
-        sys::set_interface_flags(&name, flags)?;
-        Ok(0)
-    })
+    /// `configure_loopback`: 0; it dies, with `$!` set, where the kernel refuses, as that of
+    /// Linux::Clone 1.3: nobody goes on without a network.
+    fn configure_loopback :prototype("") (_call: "") -> Result<Value> {
+        answer(|| match sys::bring_up_loopback() {
+            Ok(()) => Ok(0),
+            Err(error) => {
+                let errno = error.errno();
+                let hint = match errno {
+                    libc::EPERM => " (it takes CAP_NET_ADMIN in the network namespace)",
+                    _ => "",
+                };
+                let reason = sys::strerror(errno);
+                sys::set_errno(errno);
+                Err(Error::usage(format!(
+                    "Linux::Clone::configure_loopback: {reason}{hint}"
+                )))
+            }
+        })
+    }
 }
 
 /// Reads `$ifname`.
@@ -45,34 +55,5 @@ fn interface_name(call: &Call<'_>) -> core::result::Result<InterfaceName, Error>
              without a NUL, not {}",
             arg.describe()
         ))
-    })
-}
-
-static CONFIGURE_LOOPBACK: Xsub = Xsub::new(
-    c"Linux::Clone::configure_loopback",
-    c"",
-    0,
-    Some(0),
-    configure_loopback,
-)
-.prototype(c"");
-
-/// `configure_loopback`: 0; it dies, with `$!` set, where the kernel refuses, as that of
-/// Linux::Clone 1.3: nobody goes on without a network.
-fn configure_loopback(_: &Call<'_>) -> Result<Value> {
-    answer(|| match sys::bring_up_loopback() {
-        Ok(()) => Ok(0),
-        Err(error) => {
-            let errno = error.errno();
-            let hint = match errno {
-                libc::EPERM => " (it takes CAP_NET_ADMIN in the network namespace)",
-                _ => "",
-            };
-            let reason = sys::strerror(errno);
-            sys::set_errno(errno);
-            Err(Error::usage(format!(
-                "Linux::Clone::configure_loopback: {reason}{hint}"
-            )))
-        }
     })
 }

@@ -1,7 +1,7 @@
 //! Processes and pidfds: pidfd_open(2), pidfd_send_signal(2), waitid(2), kcmp(2).
 
 use libc::c_int;
-use perlxs::{Call, Context, Result, Scalar, Value, Xsub};
+use perlxs::{Call, Context, Result, Scalar, Value};
 
 use super::{answer, told, untainted};
 use crate::error::Error;
@@ -9,78 +9,79 @@ use crate::flags::{KCMP_EPOLL_TFD, KCMP_FILE};
 use crate::read::{bits, descriptor, number, optional_flags, out_of_range, signal};
 use crate::sys;
 
-pub(super) static XSUBS: &[&Xsub] = &[&PIDFD_OPEN, &PIDFD_SEND_SIGNAL, &WAITID, &KCMP];
+perlxs::xsubs! {
+    pub(super) static XSUBS in Linux::Clone;
 
-static PIDFD_OPEN: Xsub = Xsub::new(
-    c"Linux::Clone::pidfd_open",
-    c"pid, flags = 0",
-    1,
-    Some(2),
-    pidfd_open,
-)
-.prototype(c"$;$");
+    /// `$fd = pidfd_open $pid[, $flags]`: a descriptor, or -1 with `$!` (pidfd_open(2)). What is no
+    /// process or flag is the kernel's to refuse.
+    fn pidfd_open :prototype("$;$") (call: "pid, flags = 0") -> Result<Value> {
+        answer(|| {
+            let pid = number("pidfd_open", "$pid", &call.arg(0))?;
+            sys::pidfd_open(pid, optional_flags("pidfd_open", call.get(1).as_deref())?)
+        })
+    }
 
-/// `$fd = pidfd_open $pid[, $flags]`: a descriptor, or -1 with `$!` (pidfd_open(2)). What is no
-/// process or flag is the kernel's to refuse.
-fn pidfd_open(call: &Call<'_>) -> Result<Value> {
-    answer(|| {
-        let pid = number("pidfd_open", "$pid", &call.arg(0))?;
-        sys::pidfd_open(pid, optional_flags("pidfd_open", call.get(1).as_deref())?)
-    })
-}
+    // The stars: a handle may be a bareword.
+    /// `$retval = pidfd_send_signal $pidfd, $sig[, $flags]`: 0, or -1 with `$!`
+    /// (pidfd_send_signal(2)).
+    fn pidfd_send_signal :prototype("*$;$") (call: "pidfd, sig, flags = 0") -> Result<Value> {
+        const FUNCTION: &str = "pidfd_send_signal";
+        answer(|| {
+            let name = c"Linux::Clone::pidfd_send_signal";
+            let (pidfd, signal, flags) = untainted(call, name, |call| {
+                Ok((
+                    descriptor(FUNCTION, "$pidfd", &call.arg(0))?,
+                    signal(call, FUNCTION, "$sig", &call.arg(1))?,
+                    optional_flags(FUNCTION, call.get(2).as_deref())?,
+                ))
+            })?;
+            sys::pidfd_send_signal(pidfd, signal, flags)?;
+            Ok(0)
+        })
+    }
 
-// The stars: a handle may be a bareword.
-static PIDFD_SEND_SIGNAL: Xsub = Xsub::new(
-    c"Linux::Clone::pidfd_send_signal",
-    c"pidfd, sig, flags = 0",
-    2,
-    Some(3),
-    pidfd_send_signal,
-)
-.prototype(c"*$;$");
+    /// `($pid, $uid, $code, $status) = waitid $idtype, $id, $options`: an empty list with `$!`
+    /// where the kernel refused; in scalar context the first, or undef (waitid(2)).
+    fn waitid :prototype("$*$") (call: "idtype, id, options") -> Result<Value> {
+        let before = sys::errno();
+        let ended = waitid_arguments(call)
+            .and_then(|(idtype, id, options)| sys::waitid(call, idtype, id, options));
+        let ended = ended.map(|ended| match call.context() == Context::List {
+            true => Value::List(vec![
+                ended.pid.into(),
+                ended.uid.into(),
+                ended.code.into(),
+                ended.status.into(),
+            ]),
+            false => ended.pid.into(),
+        });
+        told(before, ended, Value::List(Vec::new()))
+    }
 
-/// `$retval = pidfd_send_signal $pidfd, $sig[, $flags]`: 0, or -1 with `$!`
-/// (pidfd_send_signal(2)).
-fn pidfd_send_signal(call: &Call<'_>) -> Result<Value> {
-    const FUNCTION: &str = "pidfd_send_signal";
-    answer(|| {
-        let (pidfd, signal, flags) = untainted(call, c"Linux::Clone::pidfd_send_signal", |call| {
-            Ok((
-                descriptor(FUNCTION, "$pidfd", &call.arg(0))?,
-                signal(call, FUNCTION, "$sig", &call.arg(1))?,
-                optional_flags(FUNCTION, call.get(2).as_deref())?,
-            ))
-        })?;
-        sys::pidfd_send_signal(pidfd, signal, flags)?;
-        Ok(0)
-    })
-}
-
-static WAITID: Xsub = Xsub::new(
-    c"Linux::Clone::waitid",
-    c"idtype, id, options",
-    3,
-    Some(3),
-    waitid,
-)
-.prototype(c"$*$");
-
-/// `($pid, $uid, $code, $status) = waitid $idtype, $id, $options`: an empty list with `$!` where
-/// the kernel refused; in scalar context the first, or undef (waitid(2)).
-fn waitid(call: &Call<'_>) -> Result<Value> {
-    let before = sys::errno();
-    let ended = waitid_arguments(call)
-        .and_then(|(idtype, id, options)| sys::waitid(call, idtype, id, options));
-    let ended = ended.map(|ended| match call.context() == Context::List {
-        true => Value::List(vec![
-            ended.pid.into(),
-            ended.uid.into(),
-            ended.code.into(),
-            ended.status.into(),
-        ]),
-        false => ended.pid.into(),
-    });
-    told(before, ended, Value::List(Vec::new()))
+    /// `$order = kcmp $pid1, $pid2, $type[, $idx1, $idx2]`: 0 to 3, or -1 with `$!` (kcmp(2)). What
+    /// is no process, type or index is the kernel's to refuse.
+    fn kcmp :prototype("$$$;$$") (call: "pid1, pid2, type, idx1 = 0, idx2 = 0") -> Result<Value> {
+        answer(|| {
+            let kind = number("kcmp", "$type", &call.arg(2))?;
+            let given = |i| call.get(i).filter(|index| !index.is_undef_constant());
+            let pid1 = number("kcmp", "$pid1", &call.arg(0))?;
+            let pid2 = number("kcmp", "$pid2", &call.arg(1))?;
+            let idx1 = match given(3) {
+                Some(index) => kcmp_index(kind, "$idx1", &index)?,
+                None => 0,
+            };
+            let idx2 = match given(4) {
+                Some(index) if kind == KCMP_EPOLL_TFD => epoll_slot(&index)?,
+                Some(index) => KcmpIndex::Number(kcmp_index(kind, "$idx2", &index)?),
+                None => KcmpIndex::Number(0),
+            };
+            let idx2 = match &idx2 {
+                KcmpIndex::Number(number) => *number,
+                KcmpIndex::Slot(slot) => slot.as_ptr().addr() as u64,
+            };
+            sys::kcmp(pid1, pid2, kind, idx1, idx2)
+        })
+    }
 }
 
 fn waitid_arguments(call: &Call<'_>) -> core::result::Result<(c_int, c_int, c_int), Error> {
@@ -94,40 +95,6 @@ fn waitid_arguments(call: &Call<'_>) -> core::result::Result<(c_int, c_int, c_in
     // __WCLONE is the sign bit of the kernel's int
     let options: u32 = number("waitid", "$options", &call.arg(2))?;
     Ok((idtype, id, options as c_int))
-}
-
-static KCMP: Xsub = Xsub::new(
-    c"Linux::Clone::kcmp",
-    c"pid1, pid2, type, idx1 = 0, idx2 = 0",
-    3,
-    Some(5),
-    kcmp,
-)
-.prototype(c"$$$;$$");
-
-/// `$order = kcmp $pid1, $pid2, $type[, $idx1, $idx2]`: 0 to 3, or -1 with `$!` (kcmp(2)). What is
-/// no process, type or index is the kernel's to refuse.
-fn kcmp(call: &Call<'_>) -> Result<Value> {
-    answer(|| {
-        let kind = number("kcmp", "$type", &call.arg(2))?;
-        let given = |i| call.get(i).filter(|index| !index.is_undef_constant());
-        let pid1 = number("kcmp", "$pid1", &call.arg(0))?;
-        let pid2 = number("kcmp", "$pid2", &call.arg(1))?;
-        let idx1 = match given(3) {
-            Some(index) => kcmp_index(kind, "$idx1", &index)?,
-            None => 0,
-        };
-        let idx2 = match given(4) {
-            Some(index) if kind == KCMP_EPOLL_TFD => epoll_slot(&index)?,
-            Some(index) => KcmpIndex::Number(kcmp_index(kind, "$idx2", &index)?),
-            None => KcmpIndex::Number(0),
-        };
-        let idx2 = match &idx2 {
-            KcmpIndex::Number(number) => *number,
-            KcmpIndex::Slot(slot) => slot.as_ptr().addr() as u64,
-        };
-        sys::kcmp(pid1, pid2, kind, idx1, idx2)
-    })
 }
 
 /// The last argument of kcmp.

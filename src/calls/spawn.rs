@@ -2,33 +2,33 @@
 
 use std::os::fd::{AsRawFd, IntoRawFd};
 
-use perlxs::{Call, Code, Perl, Result, Scalar, Value, Xsub};
+use perlxs::{Code, Perl, Result, Scalar, Value};
 
 use crate::spawn::{self, Child};
 use crate::sys;
 
-pub(super) static XSUBS: &[&Xsub] = &[&SPAWN];
+perlxs::xsubs! {
+    pub(super) static XSUBS in Linux::Clone;
 
-static SPAWN: Xsub = Xsub::new(c"Linux::Clone::spawn", c"%options", 0, None, spawn);
-
-/// `$child = spawn %options`: a Linux::Clone::Child; or undef with `$!` and
-/// `$Linux::Clone::error`, and then there is no child.
-fn spawn(call: &Call<'_>) -> Result<Value> {
-    let before = sys::errno();
-    let child = constructor(call.perl())
-        .and_then(|new| spawn::spawn(call, before).and_then(|child| into_object(child, &new)));
-    match child {
-        Ok(child) => {
-            sys::set_errno(before);
-            Ok(child.into())
+    /// `$child = spawn %options`: a Linux::Clone::Child; or undef with `$!` and
+    /// `$Linux::Clone::error`, and then there is no child.
+    fn spawn (call: "%options") -> Result<Value> {
+        let before = sys::errno();
+        let child = constructor(call.perl())
+            .and_then(|new| spawn::spawn(call, before).and_then(|child| into_object(child, &new)));
+        match child {
+            Ok(child) => {
+                sys::set_errno(before);
+                Ok(child.into())
+            }
+            Err(spawn::Error::Refused(refusal)) => {
+                let error = call.perl().variable(c"Linux::Clone::error")?;
+                error.set(refusal.message)?;
+                sys::set_errno(refusal.errno);
+                Ok(Value::Undef)
+            }
+            Err(spawn::Error::Perl(error)) => Err(error),
         }
-        Err(spawn::Error::Refused(refusal)) => {
-            let error = call.perl().variable(c"Linux::Clone::error")?;
-            error.set(refusal.message)?;
-            sys::set_errno(refusal.errno);
-            Ok(Value::Undef)
-        }
-        Err(spawn::Error::Perl(error)) => Err(error),
     }
 }
 
