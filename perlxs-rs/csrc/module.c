@@ -70,7 +70,29 @@ static void S_leave_boot(pTHX_ void *interp)
     S_leave(aTHX_ (perlxs_interp *)interp, ((perlxs_interp *)interp)->leaving);
 }
 
-perlxs_interp *perlxs_interp_of(void *perl)
+/* Runs when a boot function of another perl's has returned to this one. perl's functions are called
+ * alike in both, wherever their structs differ. */
+static void S_refuse(pTHX_ void *boot)
+{
+    if (PL_revision != PERL_REVISION || PL_version != PERL_VERSION)
+        Perl_croak(aTHX_ "%s was built for perl %d.%d, and this is perl %d.%d: build it again",
+                   (const char *)boot, PERL_REVISION, PERL_VERSION, PL_revision, PL_version);
+    Perl_croak(aTHX_ "%s was built for another perl %d.%d than this one: build it again",
+               (const char *)boot, PERL_REVISION, PERL_VERSION);
+}
+
+/* perl's own check (perlapi: xs_handshake) reads perl's structs, and may end the process. Constants
+ * tell as much. Of those that a perl without threads has not, the dynamic linker tells. */
+static int S_is_of_this_perl(void)
+{
+#ifdef MULTIPLICITY
+    if (PL_interp_size != sizeof(PerlInterpreter))
+        return 0;
+#endif
+    return PL_revision == PERL_REVISION && PL_version == PERL_VERSION;
+}
+
+perlxs_interp *perlxs_interp_of(void *perl, const char *boot)
 {
 #ifdef MULTIPLICITY
     PerlInterpreter *const my_perl = (PerlInterpreter *)perl;
@@ -78,6 +100,10 @@ perlxs_interp *perlxs_interp_of(void *perl)
     perlxs_interp *interp;
 
     PERL_UNUSED_VAR(perl);
+    if (!S_is_of_this_perl()) {
+        SAVEDESTRUCTOR_X(S_refuse, (void *)boot);
+        return NULL;
+    }
     interp = S_find_interp((void *)THIS_PERL);
     if (!interp) {
 #ifdef MULTIPLICITY
@@ -101,7 +127,11 @@ void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m)
     b.args = &ST(0);
     b.items = items;
     b.module = m;
-    status = S_guard(aTHX_ S_boot, &b, &error);
+    status = PERLXS_DIED;
+    if (m->error)
+        error = m->error;
+    else
+        status = S_guard(aTHX_ S_boot, &b, &error);
     for (i = 0; status != PERLXS_OK && i < m->nconstants; i++)
         S_drop(aTHX_ interp, m->constants[i].sv);
     /* The caller is a Rust frame. pp_entersub leaves the scope it made for this XSUB when that

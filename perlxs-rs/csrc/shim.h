@@ -115,11 +115,13 @@ typedef struct perlxs_module {
     size_t nxsubs;
     perlxs_constant *constants; /* each `sv` is taken */
     size_t nconstants;
+    SV *error; /* to be thrown instead, owned; or NULL */
 } perlxs_module;
 
 /* What stands for the interpreter `perl` here, the PerlInterpreter of a boot function's caller. NULL
- * if perl is at its end. */
-perlxs_interp *perlxs_interp_of(void *perl);
+ * if that is another perl than the shim is compiled for: then this is thrown once `boot`, which
+ * is its name, has returned to perl. */
+perlxs_interp *perlxs_interp_of(void *perl, const char *boot);
 /* Checks perl's API and the module's version (perlapi: xs_handshake), then defines
  * what `m` lists. What goes wrong is thrown once the caller has returned to perl. */
 void perlxs_boot(perlxs_interp *interp, CV *cv, const perlxs_module *m);

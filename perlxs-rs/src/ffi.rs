@@ -139,10 +139,11 @@ pub struct Module {
     pub nxsubs: usize,
     pub constants: *mut Constant,
     pub nconstants: usize,
+    pub error: *mut Sv,
 }
 
 unsafe extern "C" {
-    pub fn perlxs_interp_of(perl: *mut c_void) -> *mut Interp;
+    pub fn perlxs_interp_of(perl: *mut c_void, boot: *const c_char) -> *mut Interp;
     pub fn perlxs_boot(interp: *mut Interp, cv: *mut Cv, module: *const Module);
 }
 

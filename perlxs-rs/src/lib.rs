@@ -88,7 +88,7 @@ pub use hash::{Entries, Hash, Key};
 pub use interp::Perl;
 pub use module::Module;
 #[doc(hidden)]
-pub use module::boot_module;
+pub use module::{boot_module, boot_name};
 pub use object::Object;
 #[cfg(feature = "process")]
 pub use process::Start;
@@ -104,9 +104,12 @@ pub mod from_xs {}
 /// Defines the function that perl calls when it loads the extension.
 ///
 /// Arguments: the function's name, `boot_` and the package with `::` as `__`
-/// (`boot_Linux__Clone`); and a function that returns the [`Module`]. The boot function croaks
-/// if perl's API or the version in the `.pm` file is not what the extension was built for
-/// (perlapi: `xs_handshake`).
+/// (`boot_Linux__Clone`); and a function that returns the [`Module`]. Another name does not
+/// compile.
+///
+/// The boot function croaks, and defines nothing, if the extension was built for another perl, if
+/// the version in the `.pm` file is not the module's (perlapi: `xs_handshake`), if the module is of
+/// another package than the name says, and if the function panics, with the panic's text.
 ///
 /// Example: [`Xsub`].
 #[macro_export]
@@ -116,7 +119,9 @@ macro_rules! boot {
     };
 }
 
-// Perls with MULTIPLICITY pass the interpreter first; the others have but one.
+// Perls with MULTIPLICITY pass the interpreter first; the others have but one. There is no
+// `#[allow(unsafe_code)]`, which a crate that forbids it would not take: rustc does not apply that
+// lint to what another crate's macro writes.
 
 #[cfg(perlxs_multiplicity)]
 #[doc(hidden)]
@@ -124,18 +129,19 @@ macro_rules! boot {
 macro_rules! define_boot {
     ($name:expr, $module:expr) => {
         const _: () = {
+            const NAME: &::core::ffi::CStr = $crate::boot_name(concat!($name, "\0"));
+
             /// Called by perl's XSLoader.
             ///
             /// # Safety
             /// For perl alone.
             #[unsafe(export_name = $name)]
-            #[allow(unsafe_code)]
             pub unsafe extern "C" fn boot(
                 perl: *mut ::core::ffi::c_void,
                 cv: *mut $crate::ffi::Cv,
             ) {
                 // SAFETY: perl calls this as an XSUB, with its interpreter and the CV.
-                unsafe { $crate::boot_module(perl, cv, $module) }
+                unsafe { $crate::boot_module(perl, cv, NAME, $module) }
             }
         };
     };
@@ -147,15 +153,16 @@ macro_rules! define_boot {
 macro_rules! define_boot {
     ($name:expr, $module:expr) => {
         const _: () = {
+            const NAME: &::core::ffi::CStr = $crate::boot_name(concat!($name, "\0"));
+
             /// Called by perl's XSLoader.
             ///
             /// # Safety
             /// For perl alone.
             #[unsafe(export_name = $name)]
-            #[allow(unsafe_code)]
             pub unsafe extern "C" fn boot(cv: *mut $crate::ffi::Cv) {
                 // SAFETY: perl calls this as an XSUB, with the CV.
-                unsafe { $crate::boot_module(::core::ptr::null_mut(), cv, $module) }
+                unsafe { $crate::boot_module(::core::ptr::null_mut(), cv, NAME, $module) }
             }
         };
     };

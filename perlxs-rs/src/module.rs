@@ -4,9 +4,10 @@
 
 use std::ffi::{CStr, c_void};
 use std::panic::catch_unwind;
+use std::ptr;
 
-use crate::guard::drop_panic;
-use crate::{Constant, Perl, Xsub, ffi};
+use crate::guard::panic_text;
+use crate::{Constant, Perl, Scalar, Xsub, ffi};
 
 /// Everything that an extension defines.
 ///
@@ -50,26 +51,70 @@ impl Module {
     }
 }
 
+/// The name of a boot function, `boot_` and a package.
+///
+/// # Panics
+/// When it is compiled: if it is no such name.
+pub const fn boot_name(name: &'static str) -> &'static CStr {
+    let is_boot_name =
+        matches!(name.as_bytes(), [b'b', b'o', b'o', b't', b'_', first, ..] if *first != 0);
+    assert!(
+        is_boot_name,
+        "boot! takes the name of a boot function: boot_ and the package with __ for ::"
+    );
+    match CStr::from_bytes_with_nul(name.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => panic!("boot! takes a name without NUL"),
+    }
+}
+
+/// The module that the function of [`boot!`](crate::boot) returns, with its constants; or the text
+/// of what is wrong.
+fn made(
+    perl: Perl,
+    name: &CStr,
+    module: fn() -> Module,
+) -> Result<(Module, Vec<ffi::Constant>), String> {
+    let outcome = catch_unwind(|| {
+        let module = module();
+        let constants = module.constants.iter().map(|c| c.raw(perl)).collect();
+        (module, constants)
+    });
+    let (module, constants) = outcome.map_err(panic_text)?;
+    let package = module.package.to_string_lossy();
+    let wanted = format!("boot_{}", package.replace("::", "__"));
+    let name = name.to_string_lossy();
+    if name != wanted {
+        return Err(format!(
+            "{name} defines package {package}, which wants {wanted}"
+        ));
+    }
+    Ok((module, constants))
+}
+
 /// What [`boot!`](crate::boot) calls.
 ///
 /// # Safety
 /// Only from a boot function, with what perl passed to it.
-pub unsafe fn boot_module(perl: *mut c_void, cv: *mut ffi::Cv, module: fn() -> Module) {
+pub unsafe fn boot_module(
+    perl: *mut c_void,
+    cv: *mut ffi::Cv,
+    name: &'static CStr,
+    module: fn() -> Module,
+) {
     // SAFETY: perl's own interpreter, or null where there is only one.
-    let interp = unsafe { ffi::perlxs_interp_of(perl) };
+    let interp = unsafe { ffi::perlxs_interp_of(perl, name.as_ptr()) };
+    // it is of another perl, which throws that once this has returned
     if interp.is_null() {
         return;
     }
     let perl = Perl::from_raw(interp);
-    // Nobody is here to hear of a panic: the module stays undefined, and the caller finds out.
-    let outcome = catch_unwind(|| {
-        let module = module();
-        let constants: Vec<_> = module.constants.iter().map(|c| c.raw(perl)).collect();
-        (module, constants)
-    });
-    let (module, mut constants) = match outcome {
-        Ok(made) => made,
-        Err(panic) => return drop_panic(panic),
+    let (module, mut constants, error) = match made(perl, name, module) {
+        Ok((module, constants)) => (module, constants, ptr::null_mut()),
+        Err(text) => {
+            let error = Scalar::new(perl, text).into_raw();
+            (Module::new(c"", c"", &[]), Vec::new(), error)
+        }
     };
     let xsubs: Vec<*const ffi::Xsub> = module.xsubs.iter().map(|x| &raw const x.raw).collect();
     let raw = ffi::Module {
@@ -79,6 +124,7 @@ pub unsafe fn boot_module(perl: *mut c_void, cv: *mut ffi::Cv, module: fn() -> M
         nxsubs: xsubs.len(),
         constants: constants.as_mut_ptr(),
         nconstants: constants.len(),
+        error,
     };
     // SAFETY: perl's own interpreter and CV; the tables live until the call returns, and what
     // perl keeps pointers to is 'static.

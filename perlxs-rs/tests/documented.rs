@@ -200,7 +200,7 @@ fn documented(here: &Path) -> Vec<Example> {
         let source = fs::read_to_string(&path).expect("a source");
         for item in items(&file, &source) {
             let of_file = item.name == item.file;
-            if file == "ffi.rs" || item.name == "boot_module" {
+            if file == "ffi.rs" || matches!(item.name.as_str(), "boot_module" | "boot_name") {
                 continue; // hidden, and no part of the interface
             }
             let origin = format!("{}: {}", item.file, item.name);

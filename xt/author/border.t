@@ -46,6 +46,7 @@ my %because = (
     S_signals_differ => { Perl_get_hv => '%SIG is there' },
     S_restore_signals => { Perl_get_hv => '%SIG is there', Perl_sv_setsv_flags => 'not read-only, and what was in it is kept' },
     S_content        => { Perl_sv_setsv_flags => 'a new scalar' },
+    perlxs_interp_of => { Perl_save_destructor_x => 'needs memory only; where a jump frame of this perl is, is not known' },
     S_lock_ours      => { Perl_croak_popstack => 'what has just been pushed' },
     perlxs_fork      => { Perl_my_fork => 'fork(3)', Perl_croak_nocontext => 'a lock that is broken' },
     perlxs_fork_lock => { Perl_croak_nocontext => 'the same' },
