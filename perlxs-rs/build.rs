@@ -1,13 +1,18 @@
 //! Compiles the C shim against the headers of the perl that `$PERL` names, else of the `perl`
 //! on the PATH.
 
+use std::env;
 use std::path::Path;
 use std::process::{Command, exit};
 
-/// Prints one sentence and stops the build.
+/// The oldest perl that the shim is tested with.
+const OLDEST: (u32, u32) = (5, 22);
+
+/// Stops the build with one sentence.
 fn fail(sentence: &str) -> ! {
-    eprintln!("perlxs: {sentence}");
-    exit(1);
+    println!("cargo::error={}", sentence.trim_end().replace('\n', " "));
+    // cargo fails for that, without all that this has printed
+    exit(0);
 }
 
 /// What perl's Config says of `keys`, in their order.
@@ -23,10 +28,14 @@ fn perl_config<const N: usize>(perl: &str, keys: [&str; N]) -> [String; N] {
             ))
         });
     if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = match said.trim() {
+            "" => String::new(),
+            said => format!(" ({said})"),
+        };
         fail(&format!(
-            "{perl:?} -MConfig ended with {}; install perl or set PERL to one\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
+            "{perl:?} -MConfig ended with {}{said}; install perl or set PERL to one",
+            output.status
         ));
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -36,18 +45,54 @@ fn perl_config<const N: usize>(perl: &str, keys: [&str; N]) -> [String; N] {
         .unwrap_or_else(|_| fail(&format!("{perl:?} printed no configuration")))
 }
 
+/// Revision and version: 5 and 36 of `5.36.0`.
+fn revision_and_version(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// Whether a header defines this name.
+fn defines(header: &Path, name: &str) -> bool {
+    let text = std::fs::read(header)
+        .unwrap_or_else(|e| fail(&format!("cannot read {}: {e}", header.display())));
+    String::from_utf8_lossy(&text).lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("#define") && words.next() == Some(name)
+    })
+}
+
+/// In words, for a message.
+fn threads(has: bool) -> &'static str {
+    match has {
+        true => "with threads or MULTIPLICITY",
+        false => "without threads and MULTIPLICITY",
+    }
+}
+
 fn main() {
     println!("cargo::rerun-if-changed=csrc");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PERL");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rustc-check-cfg=cfg(perlxs_multiplicity)");
+    if env::var_os("DOCS_RS").is_some() {
+        // documentation needs no perl
+        println!("cargo::rustc-cfg=perlxs_multiplicity");
+        return;
+    }
 
-    let perl = std::env::var("PERL").unwrap_or_else(|_| "perl".into());
+    let perl = env::var("PERL").unwrap_or_else(|_| "perl".into());
     let [archlib, ccflags, multiplicity, version] = perl_config(
         &perl,
         ["archlibexp", "ccflags", "usemultiplicity", "version"],
     );
+    let (revision, number) = OLDEST;
+    if revision_and_version(&version).is_none_or(|version| version < OLDEST) {
+        fail(&format!(
+            "perl {version} ({perl}) is too old: perl {revision}.{number} or newer is \
+             needed; install one or set PERL to one"
+        ));
+    }
     let core = Path::new(&archlib).join("CORE");
     let header = core.join("perl.h");
     if !header.exists() {
@@ -57,17 +102,25 @@ fn main() {
             header.display()
         ));
     }
-    println!(
-        "cargo::rerun-if-changed={}",
-        core.join("config.h").display()
-    );
-    if multiplicity == "define" {
+    let config = core.join("config.h");
+    println!("cargo::rerun-if-changed={}", config.display());
+    let multiplicity = multiplicity == "define";
+    if defines(&config, "MULTIPLICITY") != multiplicity {
+        fail(&format!(
+            "perl {version} ({perl}) is one {}, but its headers in {} are of one {}: \
+             install those that belong to it",
+            threads(multiplicity),
+            core.display(),
+            threads(!multiplicity)
+        ));
+    }
+    if multiplicity {
         println!("cargo::rustc-cfg=perlxs_multiplicity");
     }
 
     let mut build = cc::Build::new();
     build.file("csrc/shim.c").include("csrc");
-    if std::env::var_os("CARGO_FEATURE_PROCESS").is_some() {
+    if env::var_os("CARGO_FEATURE_PROCESS").is_some() {
         build.define("PERLXS_PROCESS", None);
     }
     for flag in ccflags.split_whitespace() {
@@ -76,5 +129,10 @@ fn main() {
     // perl's headers do not pass -Wextra
     build.flag(format!("-I{}", core.display()));
     build.extra_warnings(false).warnings(true).opt_level(2);
-    build.compile("perlxs_shim");
+    if let Err(e) = build.try_compile("perlxs_shim") {
+        fail(&format!(
+            "the C shim cannot be compiled: {e}; a C compiler is needed, cc or what CC names, with \
+             the C library's headers (Debian, Ubuntu: gcc libc6-dev; Fedora: gcc)"
+        ));
+    }
 }

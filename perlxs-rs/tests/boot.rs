@@ -177,7 +177,8 @@ fn of_another_version() {
     assert_eq!(
         load(&perl(), &lib, "Boot::Forbids", "print 'loaded'"),
         format!(
-            "boot_Boot__Forbids was built for perl 5.{older}, and this is perl 5.{version}: build it again"
+            "boot_Boot__Forbids was built for perl 5.{older}, and this is perl 5.{version}: \
+             build it again"
         )
     );
 }
@@ -198,7 +199,8 @@ fn of_another_build() {
     assert_eq!(
         load(&perl(), &lib, "Boot::Forbids", "print 'loaded'"),
         format!(
-            "boot_Boot__Forbids was built for another perl 5.{version} than this one: build it again"
+            "boot_Boot__Forbids was built for another perl 5.{version} than this one: \
+             build it again"
         )
     );
 }
