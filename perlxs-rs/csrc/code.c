@@ -180,7 +180,8 @@ struct each {
     perlxs_call *call;
 };
 
-/* What Rust wants next, after this result: perhaps a variable, which what Rust calls may free. */
+/* What Rust wants next, after this result: perhaps a variable, which what Rust calls may free; or
+ * what it calls exits, and it ends here. */
 static int S_step(pTHX_ struct each *l, SV *result, int is_true, SV **items)
 {
     int more;
@@ -189,6 +190,10 @@ static int S_step(pTHX_ struct each *l, SV *result, int is_true, SV **items)
     l->interp->call = l->call;
     more = l->step(l->context, result, is_true, items);
     l->interp->call = NULL;
+    if (UNLIKELY(l->interp->leaving)) {
+        S_dec_later(aTHX_ result);
+        S_leave(aTHX_ l->interp, l->interp->leaving);
+    }
     SvREFCNT_dec(result);
     return more;
 }

@@ -52,8 +52,18 @@ static int S_payload_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *params)
 #define S_payload_dup NULL
 #endif
 
+/* What `local` puts in its place for a while does not own the value, which would be freed twice. */
+static int S_payload_local(pTHX_ SV *sv, MAGIC *mg)
+{
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_VAR(sv);
+    PERL_UNUSED_VAR(mg);
+    return 0;
+}
+
 /* Its address is the mark that perl code cannot put on anything. */
-static const MGVTBL S_payload = {NULL, NULL, NULL, NULL, S_payload_free, NULL, S_payload_dup, NULL};
+static const MGVTBL S_payload = {NULL, NULL, NULL, NULL, S_payload_free, NULL, S_payload_dup,
+                                 S_payload_local};
 
 struct new_object {
     SV *class_name;
@@ -69,7 +79,7 @@ static SV *S_new_object(pTHX_ HV *stash, perlxs_payload *payload)
 
     sv_bless(ref, stash);
     mg = sv_magicext(object, NULL, PERL_MAGIC_ext, &S_payload, (const char *)payload, 0);
-    mg->mg_flags |= MGf_DUP;
+    mg->mg_flags |= MGf_DUP | MGf_LOCAL;
     SvREFCNT_inc_simple_void_NN(object);
     SvREFCNT_dec_NN(ref);
     return object;

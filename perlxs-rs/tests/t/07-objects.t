@@ -249,6 +249,18 @@ OUT
     is $status, 0, 'no crash';
 }
 
+# ---- local ----
+
+{
+    our %hash;
+    my $object = new(undef, 5);
+    *hash = $object;
+    is drops { local %hash = (a => 1); is eval { PerlXS::Test::Counter::add(\%hash, 1) }, undef, 'what local puts in the place of an object is none' }, 0, 'and drops nothing';
+    is $object->add(1), 6, 'nor does its end';
+    undef *hash;
+    is drops { undef $object }, 1, 'it is dropped once';
+}
+
 # ---- leaks ----
 
 is leaks { my $o = new(); $o->add(1); $o->me; $o->with(sub { 1 }) }, 0, 'objects';

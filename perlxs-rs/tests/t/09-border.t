@@ -119,6 +119,8 @@ my %ways = (
         'what it returns: bool'     => sub { my $l = $_[0]; PerlXS::Test::test_each(sub { Over->by($l) }, 1) },
         'quiet a temporary of the sub' => sub { my $l = $_[0]; PerlXS::Test::test_each(sub { my $o = Destroy->by($l); 1 }, 1, 2) },
         'a sub with an argument'    => sub { PerlXS::Test::with_each($_[0], 1, 2) },
+        'what Rust does with a result' => sub { my $l = $_[0]; PerlXS::Test::map_each(sub : lvalue { ${ fetch($l) } }, 'x', 1) },
+        'the same, of a sub with an argument' => sub { my $l = $_[0]; PerlXS::Test::with_each(sub : lvalue { ${ fetch($l) } }, 1) },
         'a sub that reduces'        => sub { my $l = $_[0]; PerlXS::Test::reduce(sub { $l->() }, 1, 2, 3) },
     },
     perlxs_hash_next => {
