@@ -320,3 +320,122 @@ SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv)
     S_drop(aTHX_ interp, error);
     return d.text;
 }
+
+struct to_value {
+    SV *sv;
+    int kind;
+    perlxs_value *out;
+    OP *op; /* that of the caller, which warnings name */
+};
+
+#ifndef SvIsBOOL /* before perl 5.36 only the two themselves are known */
+#define SvIsBOOL(sv) ((sv) == &PL_sv_yes || (sv) == &PL_sv_no)
+#endif
+
+static void S_form_of(pTHX_ void *arg)
+{
+    const struct to_value *const t = (const struct to_value *)arg;
+    SV *const sv = t->sv;
+    perlxs_value *const out = t->out;
+
+    SvGETMAGIC(sv);
+    if (SvROK(sv))
+        out->kind = PERLXS_FORM_REFERENCE;
+    else if (isGV_with_GP(sv))
+        out->kind = PERLXS_FORM_GLOB;
+    else if (SvIsBOOL(sv))
+        out->kind = SvCUR(sv) ? PERLXS_VALUE_TRUE : PERLXS_VALUE_FALSE;
+    else if (SvPOK(sv))
+        out->kind = PERLXS_FORM_STRING;
+    else if (SvIOK(sv)) {
+        out->kind = SvIsUV(sv) && SvUVX(sv) > (UV)IV_MAX ? PERLXS_VALUE_UINT : PERLXS_VALUE_INT;
+        out->integer = SvIVX(sv);
+    }
+    else if (SvNOK(sv)) {
+        out->kind = PERLXS_VALUE_NUM;
+        out->real = (double)SvNVX(sv);
+    }
+    else
+        out->kind = SvOK(sv) ? PERLXS_FORM_STRING : PERLXS_VALUE_UNDEF;
+}
+
+int perlxs_sv_form(perlxs_interp *interp, SV *sv, perlxs_value *out, SV **error)
+{
+    dINTERP;
+    struct to_value t;
+
+    t.sv = sv;
+    t.out = out;
+    if (LIKELY(!SvGMAGICAL(sv))) {
+        S_form_of(aTHX_ &t); /* nothing to run */
+        return PERLXS_OK;
+    }
+    return S_guard(aTHX_ S_form_of, &t, error);
+}
+
+static void S_as(pTHX_ void *arg)
+{
+    const struct to_value *const t = (const struct to_value *)arg;
+    perlxs_value *const out = t->out;
+    OP *const own = PL_op;
+
+    PL_op = t->op;
+    switch (t->kind) {
+    case PERLXS_VALUE_INT:
+        out->integer = SvIV(t->sv);
+        break;
+    case PERLXS_VALUE_UINT:
+        out->integer = (int64_t)SvUV(t->sv);
+        break;
+    case PERLXS_VALUE_NUM:
+        out->real = (double)SvNV(t->sv);
+        break;
+    default: {
+        STRLEN len;
+        const char *const p = SvPV_const(t->sv, len);
+
+        /* with what overloading makes of it, SvUTF8 is that of the string */
+        out->sv = newSVpvn_flags(p, len, SvUTF8(t->sv) ? SVf_UTF8 : 0);
+    }
+    }
+    PL_op = own;
+}
+
+/* Where perl needs not look twice. */
+static int S_plain_as(pTHX_ SV *sv, int kind, perlxs_value *out)
+{
+    perlxs_number n;
+
+    if (kind == PERLXS_VALUE_SV) {
+        if (!SvPOK(sv) || SvGMAGICAL(sv) || SvROK(sv))
+            return 0;
+        out->sv = SvREFCNT_inc_simple_NN(sv);
+        return 1;
+    }
+    if (!S_plain_number(aTHX_ sv, &n))
+        return 0;
+    if (n.kind == PERLXS_NUMBER_INT || (n.kind == PERLXS_NUMBER_UINT && kind != PERLXS_VALUE_NUM)) {
+        if (kind == PERLXS_VALUE_NUM)
+            out->real = SvNOK(sv) ? (double)SvNVX(sv) : (double)n.integer;
+        out->integer = n.integer;
+        return 1;
+    }
+    if (n.kind != PERLXS_NUMBER_FLOAT || kind != PERLXS_VALUE_NUM)
+        return 0;
+    out->real = n.real;
+    return 1;
+}
+
+int perlxs_sv_as(perlxs_interp *interp, SV *sv, int kind, perlxs_value *out, SV **error)
+{
+    dINTERP;
+    struct to_value t;
+
+    if (LIKELY(S_plain_as(aTHX_ sv, kind, out)))
+        return PERLXS_OK;
+    t.sv = sv;
+    t.kind = kind;
+    t.out = out;
+    t.op = PL_op;
+    return S_guard(aTHX_ S_as, &t, error);
+}

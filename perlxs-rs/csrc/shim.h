@@ -171,6 +171,15 @@ int perlxs_sv_is_stringless(perlxs_interp *interp, SV *sv);
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 
+/* `*out`: the value in the form that perl has it in, without converting it: its kind, and a number. */
+#define PERLXS_FORM_STRING 9
+#define PERLXS_FORM_REFERENCE 10
+#define PERLXS_FORM_GLOB 11
+int perlxs_sv_form(perlxs_interp *interp, SV *sv, perlxs_value *out, SV **error);
+/* `*out`: what perl makes of it where it wants a value of this kind, INT, UINT, NUM or SV: then an
+ * owned string, or `sv` itself. */
+int perlxs_sv_as(perlxs_interp *interp, SV *sv, int kind, perlxs_value *out, SV **error);
+
 /* ---- bytes ---- */
 
 #define PERLXS_STRING_BYTES 0 /* downgraded; a character above 255 is an error */

@@ -216,6 +216,26 @@ unsafe extern "C" {
     pub fn perlxs_sv_describe(interp: *mut Interp, sv: *mut Sv) -> *mut Sv;
 }
 
+pub const FORM_STRING: c_int = 9;
+pub const FORM_REFERENCE: c_int = 10;
+pub const FORM_GLOB: c_int = 11;
+
+unsafe extern "C" {
+    pub fn perlxs_sv_form(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        out: *mut Value,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_as(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        kind: c_int,
+        out: *mut Value,
+        error: *mut *mut Sv,
+    ) -> c_int;
+}
+
 // ---- bytes ----
 
 pub const STRING_BYTES: c_int = 0;

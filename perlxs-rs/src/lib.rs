@@ -93,7 +93,7 @@ pub use object::Object;
 #[cfg(feature = "process")]
 pub use process::Start;
 pub use reference::Kind;
-pub use scalar::{Number, Scalar};
+pub use scalar::{Form, Number, Scalar};
 pub use typed::{FromPerl, IntoPerl, List, Name, Rest};
 pub use xsub::{Arg, Body, Call, Context, Value, Xsub};
 

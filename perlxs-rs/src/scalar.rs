@@ -401,6 +401,145 @@ impl Scalar {
     }
 }
 
+/// The form that perl has a value in: for what writes it in another language, as JSON.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `json($value)`: of a value without structure.
+/// fn json(call: &Call<'_>) -> Result<Value> {
+///     let value = call.arg(0).copy()?; // a tied scalar is read once
+///     Ok(match value.form()? {
+///         Form::Undef => "null".into(),
+///         Form::Bool(b) => b.to_string().into(),
+///         Form::Int(i) => i.to_string().into(),
+///         Form::Uint(u) => u.to_string().into(),
+///         Form::Float(f) => f.to_string().into(),
+///         Form::String => format!("{:?}", value.text()?.unwrap_or_default()).into(),
+///         Form::Reference | Form::Glob => return Err(Error::croak("json needs a plain value")),
+///     })
+/// }
+/// ```
+/// ```perl
+/// json(undef);                    # 'null'
+/// json(17);                       # '17'
+/// json('17');                     # '"17"'
+/// json(~0);                       # '18446744073709551615'
+/// json(0.5);                      # '0.5'
+/// json(1 == 1);                   # $] >= 5.036 ? 'true' : '"1"'
+/// my $n = 17; my $text = "$n"; my $sum = $text + 1;
+/// json($n) . json($text);         # $] >= 5.036 ? '17"17"' : '"17""17"'
+/// json([]);                       # dies: json needs a plain value
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// undef
+    Undef,
+    /// What a comparison or `!` has given, or a copy of it (perlapi: `SvIsBOOL`). Before perl 5.36
+    /// a copy is a [`String`](Form::String).
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// An integer above [`i64::MAX`].
+    Uint(u64),
+    /// A floating-point number.
+    Float(f64),
+    /// A string, one that has been used as a number too. Before perl 5.36 also a number that has
+    /// been used as a string.
+    String,
+    /// A reference: [`Scalar::kind`] tells to what.
+    Reference,
+    /// A glob, not a reference to one.
+    Glob,
+}
+
+impl Scalar {
+    /// The form that perl has the value in (perlapi: `SvPOK`, `SvIOK`, `SvNOK`). Overloading is not
+    /// asked.
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// Example: [`Form`].
+    pub fn form(&self) -> Result<Form> {
+        let mut value = NOTHING;
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `value` outlives the call.
+            unsafe { ffi::perlxs_sv_form(self.perl.raw(), self.raw(), &mut value, error) }
+        })?;
+        Ok(match value.kind {
+            ffi::VALUE_TRUE => Form::Bool(true),
+            ffi::VALUE_FALSE => Form::Bool(false),
+            ffi::VALUE_INT => Form::Int(value.integer),
+            ffi::VALUE_UINT => Form::Uint(value.integer as u64),
+            ffi::VALUE_NUM => Form::Float(value.real),
+            ffi::FORM_STRING => Form::String,
+            ffi::FORM_REFERENCE => Form::Reference,
+            ffi::FORM_GLOB => Form::Glob,
+            _ => Form::Undef,
+        })
+    }
+
+    fn converted(&self, kind: c_int) -> Result<ffi::Value> {
+        let mut value = NOTHING;
+        contained(self.perl, |error| {
+            // SAFETY: a live scalar of this interpreter; `value` outlives the call.
+            unsafe { ffi::perlxs_sv_as(self.perl.raw(), self.raw(), kind, &mut value, error) }
+        })?;
+        Ok(value)
+    }
+
+    /// What perl takes this for where it wants an integer, with its warnings, in the caller's
+    /// categories (perlapi: `SvIV`). [`number`](Scalar::number) converts nothing.
+    ///
+    /// Returns `Err` if a tie or an overload method, or a handler for warnings, dies or exits; or
+    /// if the warnings are fatal.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `conversions($value)`
+    /// fn conversions(call: &Call<'_>) -> Result<Value> {
+    ///     let sv = call.arg(0);
+    ///     let (iv, uv) = (sv.iv()?, sv.uv()?);
+    ///     Ok(Value::List(vec![iv.into(), uv.into(), sv.nv()?.into(), sv.pv()?.into()]))
+    /// }
+    /// ```
+    /// ```perl
+    /// conversions(-1.5);              # -1, 18446744073709551615, -1.5, '-1.5'
+    /// no warnings; my @half = conversions('3 apples'); use warnings;
+    /// @half;                          # 3, 3, 3, '3 apples'
+    /// use warnings FATAL => 'all';
+    /// conversions('x');               # dies: Argument "x" isn't numeric in subroutine entry at
+    /// conversions(undef);             # dies: Use of uninitialized value in subroutine entry at
+    /// ```
+    pub fn iv(&self) -> Result<i64> {
+        Ok(self.converted(ffi::VALUE_INT)?.integer)
+    }
+
+    /// As [`iv`](Scalar::iv), for an unsigned integer (perlapi: `SvUV`).
+    ///
+    /// Example: [`Scalar::iv`].
+    pub fn uv(&self) -> Result<u64> {
+        Ok(self.converted(ffi::VALUE_UINT)?.integer as u64)
+    }
+
+    /// As [`iv`](Scalar::iv), for a floating-point number (perlapi: `SvNV`).
+    ///
+    /// Example: [`Scalar::iv`].
+    pub fn nv(&self) -> Result<f64> {
+        Ok(self.converted(ffi::VALUE_NUM)?.real)
+    }
+
+    /// As [`iv`](Scalar::iv), for a string (perlapi: `SvPV`): as [`text`](Scalar::text), but undef
+    /// is the empty string, with a warning.
+    ///
+    /// Example: [`Scalar::iv`].
+    pub fn pv(&self) -> Result<String> {
+        let value = self.converted(ffi::VALUE_SV)?;
+        // SAFETY: the shim has stored an owned string.
+        let string = unsafe { Scalar::from_owned(self.perl, value.sv) };
+        Ok(string.text()?.unwrap_or_default())
+    }
+}
+
 impl AsRef<Scalar> for Scalar {
     fn as_ref(&self) -> &Scalar {
         self

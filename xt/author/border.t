@@ -39,6 +39,7 @@ my $libc = qr/^(?:abort|dladdr|dlopen|feof|ferror|close|closedir|dirfd|dup3|f?op
 my %because = (
     S_ask            => { map { $_ => 'what is no reference, without magic, if it is not guarded' } qw(Perl_mg_get Perl_sv_2bool_flags) },
     S_deref          => { map { $_ => 'the same' } qw(Perl_mg_get Perl_amagic_deref_call) },
+    S_form_of        => { Perl_mg_get => 'the same' },
     S_object_payload => { Perl_mg_get => 'the same' },
     perlxs_closure_new => { Perl_newXS => 'a sub without a name needs memory only', Perl_sv_magicext => 'the same' },
     S_hash_get       => { Perl_hv_common => 'a plain hash and key: S_is_plain_lookup' },

@@ -13,6 +13,7 @@ use perlxs::{
     Start, Value, Xsub,
 };
 
+mod api;
 mod border;
 mod data;
 mod five;
@@ -557,14 +558,18 @@ fn module() -> Module {
     // the tests read the croak; the hook's own report would be noise between their lines
     std::panic::set_hook(Box::new(|_| {}));
     let module = Module::new(c"PerlXS::Test", c"0.01", XSUBS);
-    module.xsubs(typed::SAME).xsubs(typed::XSUBS).constants([
-        Constant::new("SEVEN", 7),
-        Constant::new("HIGHEST", u64::MAX),
-        Constant::of("LEAST", |_| i64::MIN.into()),
-        Constant::of("EURO", |_| "\u{20ac}".into()),
-        Constant::of("NOTHING", |_| ().into()),
-        Constant::of("PRIMES", |perl| (&Array::of(perl, [2, 3, 5])).into()),
-    ])
+    module
+        .xsubs(typed::SAME)
+        .xsubs(typed::XSUBS)
+        .xsubs(api::XSUBS)
+        .constants([
+            Constant::new("SEVEN", 7),
+            Constant::new("HIGHEST", u64::MAX),
+            Constant::of("LEAST", |_| i64::MIN.into()),
+            Constant::of("EURO", |_| "\u{20ac}".into()),
+            Constant::of("NOTHING", |_| ().into()),
+            Constant::of("PRIMES", |perl| (&Array::of(perl, [2, 3, 5])).into()),
+        ])
 }
 
 perlxs::boot!(boot_PerlXS__Test, module);

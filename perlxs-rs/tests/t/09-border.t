@@ -148,6 +148,13 @@ my %ways = (
         '"", text'         => sub { text(Over->by($_[0])) },
         '"", file name'    => sub { file_name(Over->by($_[0])) },
     },
+    perlxs_sv_form => { 'FETCH' => sub { PerlXS::Test::form(${ fetch($_[0]) }) } },
+    perlxs_sv_as   => {
+        (map { my $to = $_; "FETCH, $to" => sub { PerlXS::Test::convert(${ fetch($_[0]) }, $to) } } qw(iv uv nv pv)),
+        '0+'                 => sub { PerlXS::Test::convert(Over->by($_[0]), 'iv') },
+        '""'                 => sub { PerlXS::Test::convert(Over->by($_[0]), 'pv') },
+        'a warning'          => sub { local $SIG{__WARN__} = $_[0]; PerlXS::Test::convert('x', 'iv') },
+    },
     perlxs_sv_set => {
         'STORE'                => sub { tie my $tied, 'Store', $_[0]; set($tied, 1) },
         'FETCH'                => sub { set(my $x, ${ fetch($_[0]) }) },
