@@ -94,8 +94,8 @@ size_t perlxs_lend(perlxs_interp *interp, SV *sv)
     if (place == interp->places) {
         volatile size_t places = place ? 2 * place : 8;
 
-        ALLOCATING(Renew(interp->lent, places, struct perlxs_lent));
-        Zero(interp->lent + place, places - place, struct perlxs_lent);
+        ALLOCATING(Renew(interp->lent, places, struct perlxs_lent);
+                   Zero(interp->lent + place, places - place, struct perlxs_lent));
         interp->places = places;
     }
     /* memory that is not perl's: only its owner knows for how long it is there */

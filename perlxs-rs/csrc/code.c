@@ -62,8 +62,8 @@ static void S_copy_of(pTHX_ void *arg)
     c->copy = newSVsv(c->sv);
 }
 
-/* A copy of what a sub has returned; a temporary that nobody else has is that itself. NULL if it has
- * magic, which dies. */
+/* A copy of what a sub has returned; a temporary that nobody else has is that itself. NULL if it
+ * has magic, which dies. */
 static SV *S_result(pTHX_ SV *sv, int *status, SV **error)
 {
     if (LIKELY(!SvGMAGICAL(sv))) {

@@ -62,7 +62,7 @@ static perlxs_interp *S_find_interp(const void *perl)
 }
 
 /* perl is done with all code of its own, and with its objects. A clone has been given the same
- * order for another's. */
+ * order for that of another. */
 static void S_interp_ends(pTHX_ void *arg)
 {
     perlxs_interp *const interp = (perlxs_interp *)arg;

@@ -120,8 +120,8 @@ typedef void (*any_function)(void);
 #define DEFINE(name, type) HANDLER(name, #name[0] == 'c')
 FOR_EACH_HANDLER(DEFINE)
 
-/* With a first module of ours in this interpreter. Handlers that are installed already are replaced;
- * the object stays in memory, since perl has pointers into it now. */
+/* With a first module of ours in this interpreter. Handlers that are installed are replaced; the
+ * object stays in memory, since perl has pointers into it now. */
 static void S_hook_signals(pTHX_ int is_clone)
 {
     Dl_info here;

@@ -57,7 +57,7 @@ typedef struct perlxs_interp {
 #define PERLXS_VALUE_UTF8 7  /* the same, characters above 127 among them */
 #define PERLXS_VALUE_DONE 8 /* for a result: `sv` is the target that perl has for it */
 #define PERLXS_VALUE_SV 9   /* `sv`, owned */
-#define PERLXS_VALUE_LIST 10 /* for a result: the elements of the AV `sv`; in scalar context the last */
+#define PERLXS_VALUE_LIST 10 /* for a result: the elements of the AV `sv`; the last, as a scalar */
 typedef struct perlxs_value {
     int kind;
     int64_t integer; /* the same bits are the unsigned one */
@@ -118,9 +118,9 @@ typedef struct perlxs_module {
     SV *error; /* to be thrown instead, owned; or NULL */
 } perlxs_module;
 
-/* What stands for the interpreter `perl` here, the PerlInterpreter of a boot function's caller. NULL
- * if that is another perl than the shim is compiled for: then this is thrown once `boot`, which
- * is its name, has returned to perl. */
+/* What stands for the interpreter `perl` here, that of a boot function's caller. NULL if perl is at
+ * its end, or is another perl than the shim is compiled for: this is thrown once `boot`, which is
+ * its name, has returned to perl. */
 perlxs_interp *perlxs_interp_of(void *perl, const char *boot);
 /* Checks perl's API and the module's version (perlapi: xs_handshake), then defines
  * what `m` lists. What goes wrong is thrown once the caller has returned to perl. */
@@ -171,7 +171,7 @@ int perlxs_sv_is_stringless(perlxs_interp *interp, SV *sv);
 /* What `sv` is, for an error message; an owned plain string. Asks neither magic nor overloading. */
 SV *perlxs_sv_describe(perlxs_interp *interp, SV *sv);
 
-/* `*out`: the value in the form that perl has it in, without converting it: its kind, and a number. */
+/* `*out`: the value as perl has it, without converting it: its kind, and a number. */
 #define PERLXS_FORM_STRING 9
 #define PERLXS_FORM_REFERENCE 10
 #define PERLXS_FORM_GLOB 11
@@ -298,7 +298,7 @@ typedef struct perlxs_place {
     void *entry; /* NULL before the first, and after the last */
     int waits;   /* that one is next */
 } perlxs_place;
-/* The next entries of a hash, at most `n`; `*got` is how many. Of each, `value.sv` is owned, and the
+/* The next entries of a hash, at most `n`; `*got` is how many. Of each `value.sv` is owned, and the
  * key is in `room`. If there are none but `place` is not at its end, `room` has less than the
  * `len` of entries[0]. There is one entry more than `n`, for that. */
 int perlxs_hash_next(perlxs_interp *interp, SV *hv, perlxs_place *place, perlxs_entry *entries,

@@ -34,7 +34,8 @@ void perlxs_call_return_string(perlxs_interp *interp, perlxs_call *call, const c
     call->result.kind = PERLXS_VALUE_UNDEF;
     if (UNLIKELY(interp->leaving)) /* then it is not where the call was */
         return;
-    ALLOCATING(dCALL_TARGET; sv_setpvn(TARG, p, len); if (utf8) SvUTF8_on(TARG); else SvUTF8_off(TARG);
+    ALLOCATING(dCALL_TARGET; sv_setpvn(TARG, p, len);
+               if (utf8) SvUTF8_on(TARG); else SvUTF8_off(TARG);
                SvSETMAGIC(TARG); call->result.sv = TARG);
     call->result.kind = PERLXS_VALUE_DONE;
 }
@@ -56,8 +57,8 @@ static void S_let_go(pTHX_ perlxs_call *call)
         Safefree(call->held);
 }
 
-/* The end of a Rust frame: perl goes on. The signal mask comes last: a handler that waits for it may
- * throw. */
+/* The end of a Rust frame: perl goes on. The signal mask comes last: a handler that waits for it
+ * may throw. */
 PERL_STATIC_INLINE void S_end_call(pTHX_ perlxs_interp *interp, perlxs_call *call)
 {
     struct perlxs_blocked *const blocked = call->blocked;
@@ -80,7 +81,8 @@ PERL_STATIC_INLINE void S_end_call(pTHX_ perlxs_interp *interp, perlxs_call *cal
 }
 
 /* Begins a Rust frame, with these arguments. */
-PERL_STATIC_INLINE void S_begin_call(perlxs_interp *interp, perlxs_call *call, SV **args, size_t nargs)
+PERL_STATIC_INLINE void S_begin_call(perlxs_interp *interp, perlxs_call *call, SV **args,
+                                     size_t nargs)
 {
     call->args = args;
     call->nargs = nargs;

@@ -183,8 +183,8 @@ impl Array {
         }
     }
 
-    /// What [`Scalar::number`] says of each element, many times faster than by one call for each. If
-    /// the array changes meanwhile, so does what comes, up to 64 elements later.
+    /// What [`Scalar::number`] says of each element, many times faster than a call for each. If the
+    /// array changes meanwhile, so does what comes, up to 64 elements later.
     ///
     /// An item is `Err` if a tie or an overload method dies or exits.
     ///

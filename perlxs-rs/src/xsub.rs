@@ -201,7 +201,8 @@ pub type Body = for<'c> fn(&Call<'c>) -> Result<Value>;
 /// static SUM: Xsub = Xsub::new(c"Math::sum", c"...", 0, None, sum).prototype(c"@");
 ///
 /// const SUCCESSOR_BODY: Body = successor;
-/// static SUCCESSOR: Xsub = Xsub::new(c"Math::successor", c"n", 1, Some(1), |call| SUCCESSOR_BODY(call));
+/// static SUCCESSOR: Xsub =
+///     Xsub::new(c"Math::successor", c"n", 1, Some(1), |call| SUCCESSOR_BODY(call));
 ///
 /// fn module() -> Module {
 ///     Module::new(c"Math", c"1.0", &[&SUM, &SUCCESSOR])
@@ -231,8 +232,8 @@ impl Xsub {
     /// - `params`: for the message that a call with a wrong number of arguments dies of,
     ///   `Usage: NAME(PARAMS)` (perlapi: `croak_xs_usage`).
     /// - `min_args`, `max_args`: how many arguments it takes; `None` is no limit.
-    /// - `body`: a function by its name, or a closure that captures nothing; what it returns is what
-    ///   the caller gets, and an `Err` is thrown. (It is built into the XSUB: a pointer to a
+    /// - `body`: a function by its name, or a closure that captures nothing; what it returns is
+    ///   what the caller gets, and an `Err` is thrown. (It is built into the XSUB: a pointer to a
     ///   function does not compile.)
     ///
     /// Example: [`Xsub`].
@@ -517,8 +518,8 @@ impl Value {
     }
 }
 
-/// From here on, in bytes, a string is not kept in perl's target of the call, which would hold on to
-/// its memory, but in a temporary, whose string an assignment can take over.
+/// From here on, in bytes, a string is not kept in perl's target of the call, which would hold on
+/// to its memory, but in a temporary, whose string an assignment can take over.
 const LONG: usize = 1024;
 
 /// Calls the Rust function of an XSUB.

@@ -26,7 +26,7 @@ my %never = map { $_ => 1 } (
 );
 # Those that throw only where there is no memory. They belong into ALLOCATING.
 my %allocates = map { $_ => 1 } (
-    qw(Perl_newSV Perl_newSVpv Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVhek Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
+    qw(Perl_newSV Perl_savepvn Perl_newSViv Perl_newSVuv Perl_newSVnv Perl_newSVpvn Perl_newSVhek Perl_newSVpvn_flags Perl_newSV_type Perl_newRV Perl_newRV_noinc),
     qw(Perl_sv_2mortal Perl_new_stackinfo Perl_stack_grow Perl_push_scope Perl_savetmps Perl_save_destructor_x Perl_call_atexit Perl_my_cxt_init Perl_sv_newmortal Perl_av_extend Perl_croak_memory_wrap Perl_safesysmalloc Perl_safesyscalloc Perl_safesysrealloc),
     # of plain values and new aggregates only: the callers see to that
     qw(Perl_newSVsv_flags Perl_newSVsv Perl_av_push Perl_hv_common Perl_sv_utf8_upgrade_flags_grow Perl_sv_utf8_downgrade Perl_sv_utf8_downgrade_flags),
