@@ -107,19 +107,6 @@ sub grow_heap {
     return;
 }
 
-# The ratio within each round, and the bounds between which the median of these ratios lies with a
-# probability of 95 % (by rank; no distribution is assumed). Drift hits both times of a round, so
-# this tells a small difference where the ratio of the medians does not.
-sub paired {
-    my ($times, $base) = @_;
-    my $n      = @$times;
-    my @ratios = sort { $a <=> $b } map { $times->[$_] / $base->[$_] } 0 .. $n - 1;
-    my $reach  = 1.96 * sqrt($n) / 2;
-    my $low    = int($n / 2 - $reach);
-    my $high   = int($n / 2 + $reach + 0.5);
-    return @ratios[ $low < 0 ? 0 : $low, $high > $#ratios ? $#ratios : $high ];
-}
-
 # {heap}{name}: median in microseconds
 my %median;
 my @rows;
