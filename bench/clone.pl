@@ -14,7 +14,7 @@ use Getopt::Long;
 use POSIX ();
 
 use lib dirname(__FILE__) . '/lib';
-use Bench qw(alternate goal median percentile);
+use Bench qw(alternate goal median paired percentile);
 use Linux::Clone;
 
 use constant {
