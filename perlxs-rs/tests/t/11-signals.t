@@ -82,8 +82,15 @@ for my $second ('another', 'one that is deferred') {
         "unsafe\n0\n[0]", 'PERL_SIGNALS=unsafe';
 }
 is program(<<'PERL'), "early\n0\n[0]", 'one that was installed before the extension was loaded';
-    BEGIN { delete $INC{'PerlXS/Test.pm'}; exec $^X, '-e', 'use POSIX (); POSIX::sigaction(POSIX::SIGALRM(), POSIX::SigAction->new(sub { die "early\n" }, POSIX::SigSet->new, 0)); '
-        . "use lib '$INC[0]', qw(@INC); " . 'require PerlXS::Test; use Time::HiRes qw(setitimer ITIMER_REAL); setitimer(ITIMER_REAL, 0.05); eval { PerlXS::Test::spin(2); print "not reached\n" }; print $@, PerlXS::Test::made() - PerlXS::Test::dropped(), "\n"' }
+    exec $^X, (map { "-I$_" } grep { !ref } @INC), '-e', <<'EARLY' or die "perl: $!";
+        use POSIX ();
+        BEGIN { POSIX::sigaction(POSIX::SIGALRM(), POSIX::SigAction->new(sub { die "early\n" }, POSIX::SigSet->new, 0)) }
+        use PerlXS::Test;
+        use Time::HiRes qw(setitimer ITIMER_REAL);
+        setitimer(ITIMER_REAL, 0.05);
+        eval { PerlXS::Test::spin(2); print "not reached\n" };
+        print $@, PerlXS::Test::made() - PerlXS::Test::dropped(), "\n";
+EARLY
 PERL
 is program(<<'PERL'), "handled\n0\n[0]", 'more signals than perl lets wait';
     my $n = 0;
