@@ -128,13 +128,16 @@ sub measure {
 # times(2) counts hundredths of a second, of which a thousand of the fastest takes four
 my $block = 5000;
 
-# Runs a kind in this process: the figures, and the processor time of each block, children's too.
-sub soak {
+# what of these figures has grown by more than it may
+sub grown {
+    my %grown;
+    @grown{@figures} = @_;
+    return map { "$_ $grown{$_}" } grep { $grown{$_} > ($allowed{$_} // 0) } @figures;
+}
+
+# n turns: the figures' growth, the time, and the processor time of each block, children's too.
+sub turns {
     my ($expected, $turn) = @_;
-    for (1 .. min(1000, $n)) {
-        my $got = $turn->();
-        $got eq $expected or die "$got, not $expected\n";
-    }
     # all that this loop itself needs is there before it is counted
     my @at = (0) x (1 + int($n / $block));
     my ($start, $got) = (time, '');
@@ -149,6 +152,22 @@ sub soak {
     my ($took, $cpu) = (time - $start, sum(times) - $at[0]);
     my @after = measure();
     return ($took, $cpu, (map { $after[$_] - $before[$_] } 0 .. $#figures), map { $at[$_] - $at[ $_ - 1 ] } 1 .. $#at);
+}
+
+# Runs a kind in this process. malloc takes and gives memory by the hundred kB, at a moment that
+# chance decides: what is lost with each turn is still lost in the third round.
+sub soak {
+    my ($expected, $turn) = @_;
+    for (1 .. min(1000, $n)) {
+        my $got = $turn->();
+        $got eq $expected or die "$got, not $expected\n";
+    }
+    my @result;
+    for my $round (1 .. 3) {
+        @result = turns($expected, $turn);
+        last if !grown(@result[ 2 .. 1 + @figures ]);
+    }
+    return @result;
 }
 
 my @names = sort grep { my $name = $_; !@ARGV || grep { $name =~ $_ } @ARGV } keys %kinds;
@@ -173,13 +192,11 @@ sub report {
         return;
     }
     my ($took, $cpu, @rest) = split ' ', $result;
-    my %grown;
-    @grown{@figures} = splice @rest, 0, @figures;
+    my @growth = splice @rest, 0, @figures;
     my @best = map { min(@$_) } @rest >= 8 ? ([ @rest[ 0 .. 3 ] ], [ @rest[ -4 .. -1 ] ]) : ();
     diag sprintf $line, $name, $n, map({ sprintf '%.3f', $_ } 1000 * $took / $n, 1000 * $cpu / $n),
-        map({ sprintf '%+d', $_ } @grown{@figures}), @best && $best[0] ? sprintf '%.2f', $best[1] / $best[0] : '-';
-    my @more = map { "$_ $grown{$_}" } grep { $grown{$_} > ($allowed{$_} // 0) } @figures;
-    is "@more", '', "$n times $name: nothing grows";
+        map({ sprintf '%+d', $_ } @growth), @best && $best[0] ? sprintf '%.2f', $best[1] / $best[0] : '-';
+    is join(' ', grown(@growth)), '', "$n times $name: nothing grows";
     SKIP: {
         skip 'too few to tell the first from the last', 1 if !@best;
         cmp_ok $best[1], '<', $slower * $best[0], "$name: the last thousands are as fast as the first";
