@@ -19,9 +19,13 @@ void perlxs_array_append(perlxs_interp *interp, SV *sv, const perlxs_value *valu
 {
     dINTERP;
     AV *const av = (AV *)sv;
+    const SSize_t first = AvFILLp(av) + 1;
+    SV **elements;
     size_t i;
 
-    ALLOCATING(for (i = 0; i < n; i++) av_push(av, S_new_value(aTHX_ & values[i])));
+    ALLOCATING(av_extend(av, first + (SSize_t)n - 1); elements = AvARRAY(av) + first;
+               for (i = 0; i < n; i++) elements[i] = S_new_value(aTHX_ & values[i]));
+    AvFILLp(av) += (SSize_t)n;
 }
 
 /* Those that are there without magic, from `i` on. */
@@ -43,6 +47,24 @@ size_t perlxs_array_numbers(perlxs_interp *interp, SV *av, size_t i, perlxs_numb
     for (done = 0; done < n && done < count; done++)
         if (!elements[done] || !S_plain_number(aTHX_ elements[done], &out[done]))
             break;
+    return done;
+}
+
+size_t perlxs_array_integers(perlxs_interp *interp, SV *av, size_t i, int64_t *out, size_t n)
+{
+    SV **elements;
+    const size_t count = S_plain_elements(av, i, &elements);
+    const size_t most = n < count ? n : count;
+    size_t done;
+
+    PERL_UNUSED_ARG(interp);
+    for (done = 0; done < most; done++) {
+        const SV *const sv = elements[done];
+
+        if (!sv || (SvFLAGS(sv) & (SVf_IOK | SVf_IVisUV | SVf_ROK | SVs_GMG)) != SVf_IOK)
+            break;
+        out[done] = SvIVX(sv);
+    }
     return done;
 }
 

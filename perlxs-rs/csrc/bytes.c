@@ -55,10 +55,9 @@ static int S_is_ascii(const char *p, size_t len)
     return 1;
 }
 
-int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, size_t *len,
-                     SV **owner, SV **error)
+PERL_STATIC_INLINE int S_string_of(pTHX_ SV *sv, int form, const char **p, size_t *len, SV **owner,
+                                   SV **error)
 {
-    dINTERP;
     struct string s;
     int status = PERLXS_OK;
 
@@ -84,14 +83,22 @@ int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, si
     return status;
 }
 
-size_t perlxs_lend(perlxs_interp *interp, SV *sv)
+int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, size_t *len,
+                     SV **owner, SV **error)
 {
     dINTERP;
+    return S_string_of(aTHX_ sv, form, p, len, owner, error);
+}
+
+/* Lends the string of a scalar, which is its own: whatever becomes of the scalar, its buffer stays
+ * as it is. */
+static size_t S_lend_string(pTHX_ perlxs_interp *interp, SV *sv)
+{
     size_t place = 0;
 
     while (place < interp->places && interp->lent[place].sv)
         place++;
-    if (place == interp->places) {
+    if (UNLIKELY(place == interp->places)) {
         volatile size_t places = place ? 2 * place : 8;
 
         ALLOCATING(Renew(interp->lent, places, struct perlxs_lent);
@@ -99,7 +106,7 @@ size_t perlxs_lend(perlxs_interp *interp, SV *sv)
         interp->places = places;
     }
     /* memory that is not perl's: only its owner knows for how long it is there */
-    if (!SvLEN(sv) && !SvIsCOW(sv)) {
+    if (UNLIKELY(!SvLEN(sv) && !SvIsCOW(sv))) {
         ALLOCATING(interp->lent[place].sv = newSVpvn(SvPVX_const(sv), SvCUR(sv)));
         interp->lent[place].is_ours = 1;
     }
@@ -111,9 +118,17 @@ size_t perlxs_lend(perlxs_interp *interp, SV *sv)
     return place;
 }
 
-const char *perlxs_lent_string(perlxs_interp *interp, size_t place)
+int perlxs_sv_borrow(perlxs_interp *interp, SV *sv, int form, perlxs_string *out, SV **owner,
+                     SV **error)
 {
-    return SvPVX_const(interp->lent[place].sv);
+    dINTERP;
+    const int status = S_string_of(aTHX_ sv, form, &out->p, &out->len, owner, error);
+
+    if (status == PERLXS_OK && out->p && !*owner) {
+        out->place = S_lend_string(aTHX_ interp, sv);
+        out->p = SvPVX_const(interp->lent[out->place].sv);
+    }
+    return status;
 }
 
 void perlxs_give_back(perlxs_interp *interp, size_t place)

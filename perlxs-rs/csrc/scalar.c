@@ -43,7 +43,10 @@ SV *perlxs_sv_inc(perlxs_interp *interp, SV *sv)
 void perlxs_sv_dec(perlxs_interp *interp, SV *sv)
 {
     dINTERP;
-    S_drop(aTHX_ interp, sv);
+    if (LIKELY(SvREFCNT(sv) > 1))
+        SvREFCNT(sv)--;
+    else
+        S_drop(aTHX_ interp, sv);
 }
 
 int perlxs_sv_is_undef_constant(perlxs_interp *interp, SV *sv)

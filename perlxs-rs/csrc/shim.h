@@ -191,10 +191,15 @@ int perlxs_sv_as(perlxs_interp *interp, SV *sv, int kind, perlxs_value *out, SV 
 int perlxs_sv_string(perlxs_interp *interp, SV *sv, int form, const char **p, size_t *len,
                      SV **owner, SV **error);
 
-/* Lends the string of a scalar, which is its own, until perlxs_give_back of what this returns:
- * whatever becomes of the scalar, its buffer stays as it is. */
-size_t perlxs_lend(perlxs_interp *interp, SV *sv);
-const char *perlxs_lent_string(perlxs_interp *interp, size_t place);
+/* The same, but that of `sv` is lent until perlxs_give_back of `place`: whatever becomes of the
+ * scalar, the buffer stays as it is. */
+typedef struct perlxs_string {
+    const char *p;
+    size_t len;
+    size_t place;
+} perlxs_string;
+int perlxs_sv_borrow(perlxs_interp *interp, SV *sv, int form, perlxs_string *out, SV **owner,
+                     SV **error);
 void perlxs_give_back(perlxs_interp *interp, size_t place);
 
 /* ---- handle ---- */
@@ -271,6 +276,8 @@ void perlxs_array_append(perlxs_interp *interp, SV *av, const perlxs_value *valu
 /* What of the elements from `i` on, at most `n`, are read without running anything, as far as they
  * are one after the other; how many. */
 size_t perlxs_array_numbers(perlxs_interp *interp, SV *av, size_t i, perlxs_number *out, size_t n);
+/* Likewise those that perl has as integers that are int64_t. */
+size_t perlxs_array_integers(perlxs_interp *interp, SV *av, size_t i, int64_t *out, size_t n);
 /* Likewise the elements themselves, owned. */
 size_t perlxs_array_elements(perlxs_interp *interp, SV *av, size_t i, SV **out, size_t n);
 
@@ -291,20 +298,25 @@ typedef struct perlxs_entry {
     int utf8; /* the key has characters above 127 */
     perlxs_value value;
 } perlxs_entry;
-/* Stores them in one that nobody else has seen yet; of the values none is an SV. */
+/* Stores them in one that nobody else has seen yet; an SV is taken. */
 void perlxs_hash_append(perlxs_interp *interp, SV *hv, const perlxs_entry *entries, size_t n);
+/* A key of a hash and its value, owned. */
+typedef struct perlxs_pair {
+    const char *key;
+    size_t len;
+    SV *value;
+    int utf8; /* the key has characters above 255 */
+} perlxs_pair;
 /* Where a walk through a hash is. */
 typedef struct perlxs_place {
-    void *entry; /* NULL before the first, and after the last */
-    int waits;   /* that one is next */
+    void *entry;  /* NULL before the first, and after the last */
+    size_t waits; /* if that one is next: the length of its key, and 1 */
 } perlxs_place;
-/* The next entries of a hash, at most `n`; `*got` is how many. Of each `value.sv` is owned, and the
- * key is in `room`. If there are none but `place` is not at its end, `room` has less than the
- * `len` of entries[0]. There is one entry more than `n`, for that. */
-int perlxs_hash_next(perlxs_interp *interp, SV *hv, perlxs_place *place, perlxs_entry *entries,
+/* The next entries of a hash, at most `n`; `*got` is how many. The keys are in `room`. If there are
+ * none but `place` is not at its end, `room` has less than that one's key. */
+int perlxs_hash_next(perlxs_interp *interp, SV *hv, perlxs_place *place, perlxs_pair *pairs,
                      size_t n, char *room, size_t size, size_t *got, SV **error);
-/* For a hash that nobody else has seen yet; the key is UTF-8. */
-void perlxs_hash_put(perlxs_interp *interp, SV *hv, const char *p, size_t len, SV *owned);
+int perlxs_hash_len(perlxs_interp *interp, SV *hv, size_t *out, SV **error);
 /* An `*out` that is an SV is owned, and NULL if there is no such key. Values are copied. */
 int perlxs_hash_get(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **error);
 int perlxs_hash_set(perlxs_interp *interp, SV *hv, SV *key, SV *value, SV **error);

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::mem::MaybeUninit;
 
 use crate::aggregate::{clear, collect};
 use crate::guard::contained;
@@ -178,7 +178,9 @@ impl Array {
     pub fn iter(&self) -> Elements<'_> {
         Elements {
             array: self,
-            elements: Vec::new().into_iter(),
+            elements: [const { MaybeUninit::uninit() }; WALK],
+            given: 0,
+            got: 0,
             next: 0,
         }
     }
@@ -207,9 +209,11 @@ impl Array {
     pub fn numbers(&self) -> Numbers<'_> {
         Numbers {
             array: self,
-            numbers: [ffi::Number::default(); WALK],
+            integers: [const { MaybeUninit::uninit() }; WALK],
+            numbers: [const { MaybeUninit::uninit() }; WALK],
             given: 0,
-            got: 0,
+            integers_got: 0,
+            numbers_got: 0,
             next: 0,
         }
     }
@@ -237,25 +241,50 @@ const WALK: usize = 64;
 /// Example: [`Array::numbers`].
 pub struct Numbers<'a> {
     array: &'a Array,
-    numbers: [ffi::Number; WALK],
+    /// What is here are integers, or else any numbers.
+    integers: [MaybeUninit<i64>; WALK],
+    numbers: [MaybeUninit<ffi::Number>; WALK],
+    /// Of these, how many are done with.
     given: usize,
-    got: usize,
+    integers_got: usize,
+    numbers_got: usize,
     /// The first element that is not here.
     next: usize,
 }
 
 impl Numbers<'_> {
+    #[inline]
+    fn here(&mut self) -> Option<Number> {
+        let i = self.given;
+        if i < self.integers_got {
+            self.given += 1;
+            // SAFETY: the shim has written as many.
+            return Some(Number::Int(unsafe { self.integers[i].assume_init() }));
+        }
+        if i < self.numbers_got {
+            self.given += 1;
+            // SAFETY: likewise.
+            return Some(unsafe { self.numbers[i].assume_init() }.read());
+        }
+        None
+    }
+
     #[cold]
     fn fill(&mut self) -> Result<Option<Number>> {
         let (perl, av) = (self.array.av.perl().raw(), self.array.av.raw());
-        let (p, len) = (self.numbers.as_mut_ptr(), WALK);
+        (self.given, self.integers_got, self.numbers_got) = (0, 0, 0);
+        let p = self.integers.as_mut_ptr().cast();
         // SAFETY: a live array of this interpreter, and room for as many.
-        self.got = unsafe { ffi::perlxs_array_numbers(perl, av, self.next, p, len) };
-        self.next += self.got;
-        self.given = 0;
-        if self.got > 0 {
-            self.given = 1;
-            return Ok(Some(self.numbers[0].read()));
+        self.integers_got = unsafe { ffi::perlxs_array_integers(perl, av, self.next, p, WALK) };
+        if self.integers_got < WALK / 8 {
+            let p = self.numbers.as_mut_ptr().cast();
+            // SAFETY: likewise.
+            self.numbers_got = unsafe { ffi::perlxs_array_numbers(perl, av, self.next, p, WALK) };
+            self.integers_got = 0;
+        }
+        self.next += self.integers_got + self.numbers_got;
+        if let Some(number) = self.here() {
+            return Ok(Some(number));
         }
         // the end, or one that is not plain
         if self.next >= self.array.len()? {
@@ -272,11 +301,10 @@ impl Iterator for Numbers<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Result<Number>> {
-        if self.given < self.got {
-            self.given += 1;
-            return Some(Ok(self.numbers[self.given - 1].read()));
+        match self.here() {
+            Some(number) => Some(Ok(number)),
+            None => self.fill().transpose(),
         }
-        self.fill().transpose()
     }
 }
 
@@ -285,39 +313,63 @@ impl Iterator for Numbers<'_> {
 /// Example: [`Array::iter`].
 pub struct Elements<'a> {
     array: &'a Array,
-    elements: std::vec::IntoIter<Scalar>,
+    /// Those that are here, ours from the first that has not been given.
+    elements: [MaybeUninit<*mut ffi::Sv>; WALK],
+    given: usize,
+    got: usize,
     next: usize,
+}
+
+impl Elements<'_> {
+    #[inline]
+    fn here(&mut self) -> Option<Scalar> {
+        if self.given == self.got {
+            return None;
+        }
+        self.given += 1;
+        // SAFETY: the shim has written as many, and counted them for us; it is given once.
+        unsafe {
+            let sv = self.elements[self.given - 1].assume_init();
+            Some(Scalar::from_owned(self.array.av.perl(), sv))
+        }
+    }
+
+    #[cold]
+    fn fill(&mut self) -> Result<Option<Scalar>> {
+        let perl = self.array.av.perl();
+        let (av, p) = (self.array.av.raw(), self.elements.as_mut_ptr().cast());
+        self.given = 0;
+        // SAFETY: a live array of this interpreter, and room for as many.
+        self.got = unsafe { ffi::perlxs_array_elements(perl.raw(), av, self.next, p, WALK) };
+        self.next += self.got;
+        if let Some(element) = self.here() {
+            return Ok(Some(element));
+        }
+        // the end, or one that is not there, or has magic
+        if self.next >= self.array.len()? {
+            return Ok(None);
+        }
+        let element = self.array.get(self.next)?;
+        self.next += 1;
+        Ok(Some(element.unwrap_or_else(|| Scalar::new(perl, ()))))
+    }
+}
+
+impl Drop for Elements<'_> {
+    fn drop(&mut self) {
+        while self.here().is_some() {}
+    }
 }
 
 impl Iterator for Elements<'_> {
     type Item = Result<Scalar>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<Scalar>> {
-        if let Some(element) = self.elements.next() {
-            return Some(Ok(element));
+        match self.here() {
+            Some(element) => Some(Ok(element)),
+            None => self.fill().transpose(),
         }
-        let perl = self.array.av.perl();
-        let mut raw = [ptr::null_mut(); WALK];
-        let (av, p) = (self.array.av.raw(), raw.as_mut_ptr());
-        // SAFETY: a live array of this interpreter, and room for as many.
-        let got = unsafe { ffi::perlxs_array_elements(perl.raw(), av, self.next, p, WALK) };
-        self.next += got;
-        if got > 0 {
-            // SAFETY: the shim has counted them for us.
-            let elements = raw[..got]
-                .iter()
-                .map(|&sv| unsafe { Scalar::from_owned(perl, sv) });
-            self.elements = elements.collect::<Vec<_>>().into_iter();
-            return self.elements.next().map(Ok);
-        }
-        match self.array.len() {
-            Ok(len) if self.next >= len => return None,
-            Ok(_) => {}
-            Err(error) => return Some(Err(error)),
-        }
-        let element = self.array.get(self.next);
-        self.next += 1;
-        Some(element.map(|sv| sv.unwrap_or_else(|| Scalar::new(perl, ()))))
     }
 }
 

@@ -135,31 +135,31 @@ impl Scalar {
         }))
     }
 
+    #[inline]
     fn borrow<'a>(&self, form: i32) -> Result<Option<Bytes<'a>>> {
-        Ok(self.raw_string(form)?.map(|(p, len, owner)| {
-            let lender = match owner {
+        let mut string = ffi::String {
+            p: ptr::null(),
+            len: 0,
+            place: 0,
+        };
+        let perl = self.perl();
+        let owner = Self::stored(perl, |owner, error| {
+            let (perl, sv) = (perl.raw(), self.raw());
+            // SAFETY: a live scalar of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_sv_borrow(perl, sv, form, &mut string, owner, error) }
+        })?;
+        if string.p.is_null() {
+            return Ok(None);
+        }
+        Ok(Some(Bytes {
+            p: string.p.cast(),
+            len: string.len,
+            _lender: match owner {
                 Some(owner) => Lender::Scalar(owner),
-                None => Lender::Place(self.perl(), self.lend()),
-            };
-            let p = match lender {
-                Lender::Scalar(_) => p,
-                // SAFETY: the place that has just been taken.
-                Lender::Place(perl, place) => unsafe {
-                    ffi::perlxs_lent_string(perl.raw(), place).cast()
-                },
-            };
-            Bytes {
-                p,
-                len,
-                _lender: lender,
-                scalar: PhantomData,
-            }
+                None => Lender::Place(perl, string.place),
+            },
+            scalar: PhantomData,
         }))
-    }
-
-    fn lend(&self) -> usize {
-        // SAFETY: a live scalar with a string of its own: `raw_string` has seen it.
-        unsafe { ffi::perlxs_lend(self.perl().raw(), self.raw()) }
     }
 
     /// What `read` makes of the string.
@@ -202,6 +202,7 @@ enum Lender {
 }
 
 impl Drop for Lender {
+    #[inline]
     fn drop(&mut self) {
         if let Lender::Place(perl, place) = *self
             && perl.is_alive()

@@ -242,6 +242,13 @@ pub const STRING_BYTES: c_int = 0;
 pub const STRING_UTF8: c_int = 1;
 pub const STRING_NAME: c_int = 2;
 
+#[repr(C)]
+pub struct String {
+    pub p: *const c_char,
+    pub len: usize,
+    pub place: usize,
+}
+
 unsafe extern "C" {
     pub fn perlxs_sv_string(
         interp: *mut Interp,
@@ -252,8 +259,14 @@ unsafe extern "C" {
         owner: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_lend(interp: *mut Interp, sv: *mut Sv) -> usize;
-    pub fn perlxs_lent_string(interp: *mut Interp, place: usize) -> *const c_char;
+    pub fn perlxs_sv_borrow(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        form: c_int,
+        out: *mut String,
+        owner: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
     pub fn perlxs_give_back(interp: *mut Interp, place: usize);
 }
 
@@ -385,6 +398,13 @@ unsafe extern "C" {
         out: *mut Number,
         n: usize,
     ) -> usize;
+    pub fn perlxs_array_integers(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        out: *mut i64,
+        n: usize,
+    ) -> usize;
     pub fn perlxs_array_elements(
         interp: *mut Interp,
         av: *mut Sv,
@@ -438,11 +458,20 @@ pub struct Entry {
     pub value: Value,
 }
 
+/// A key of a hash and its value, owned.
+#[repr(C)]
+pub struct Pair {
+    pub key: *const c_char,
+    pub len: usize,
+    pub value: *mut Sv,
+    pub utf8: c_int,
+}
+
 /// Where a walk through a hash is.
 #[repr(C)]
 pub struct Place {
     pub entry: *mut c_void,
-    pub waits: c_int,
+    pub waits: usize,
 }
 
 unsafe extern "C" {
@@ -452,20 +481,19 @@ unsafe extern "C" {
         interp: *mut Interp,
         hv: *mut Sv,
         place: *mut Place,
-        entries: *mut Entry,
+        pairs: *mut Pair,
         n: usize,
         room: *mut c_char,
         size: usize,
         got: *mut usize,
         error: *mut *mut Sv,
     ) -> c_int;
-    pub fn perlxs_hash_put(
+    pub fn perlxs_hash_len(
         interp: *mut Interp,
         hv: *mut Sv,
-        p: *const c_char,
-        len: usize,
-        owned: *mut Sv,
-    );
+        out: *mut usize,
+        error: *mut *mut Sv,
+    ) -> c_int;
     pub fn perlxs_hash_get(
         interp: *mut Interp,
         hv: *mut Sv,

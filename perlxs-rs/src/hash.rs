@@ -4,22 +4,16 @@
 
 use std::borrow::Cow;
 use std::ffi::c_int;
+use std::mem::MaybeUninit;
 use std::{ptr, slice};
 
 use crate::aggregate::{clear, collect, entries};
 use crate::guard::contained;
-use crate::scalar::{CHUNK, NOTHING, in_chunks};
+use crate::scalar::{CHUNK, in_chunks};
 use crate::{Arg, Perl, Result, Scalar, Value, ffi};
 
 /// How many entries of a hash come at a time.
-const WALK: usize = 32;
-
-const NO_ENTRY: ffi::Entry = ffi::Entry {
-    key: ptr::null(),
-    len: 0,
-    utf8: 0,
-    value: NOTHING,
-};
+const WALK: usize = 16;
 
 /// A perl hash: a new one, or what [`Scalar::hash`] found behind a reference.
 ///
@@ -107,42 +101,26 @@ impl Hash {
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         let hash = Hash::new(perl);
-        // to replace a value that is a scalar may run its destructor
-        let mut has_scalars = false;
         let entries = entries.into_iter().map(|(key, value)| (key, value.into()));
+        let mut raw = [const { MaybeUninit::<ffi::Entry>::uninit() }; CHUNK];
         in_chunks(entries, |chunk: &mut [(K, Value)]| {
-            has_scalars |=
-                (chunk.iter()).any(|(_, value)| matches!(value, Value::Scalar(_) | Value::List(_)));
-            let mut raw = [NO_ENTRY; CHUNK];
             for (raw, (key, value)) in raw.iter_mut().zip(&mut *chunk) {
                 let key = key.as_ref();
                 assert!(
                     i32::try_from(key.len()).is_ok(),
                     "a key below 2 to the 31st bytes"
                 );
-                raw.key = key.as_ptr().cast();
-                raw.len = key.len();
-                raw.utf8 = c_int::from(!key.is_ascii());
-                if has_scalars {
-                    let value = Scalar::new(perl, std::mem::replace(value, Value::Undef));
-                    let (p, len) = (raw.key, raw.len);
-                    // SAFETY: the hash that has just been made takes the reference, and copies
-                    // the key.
-                    unsafe {
-                        ffi::perlxs_hash_put(perl.raw(), hash.hv.raw(), p, len, value.into_raw());
-                    }
-                } else {
-                    raw.value = value.raw(perl);
-                }
+                raw.write(ffi::Entry {
+                    key: key.as_ptr().cast(),
+                    len: key.len(),
+                    utf8: c_int::from(!key.is_ascii()),
+                    value: value.raw(perl),
+                });
             }
-            if !has_scalars {
-                // SAFETY: keys and strings outlive the call, which copies them; no value is a
-                // reference.
-                unsafe {
-                    let (p, len) = (raw.as_ptr(), chunk.len());
-                    ffi::perlxs_hash_append(perl.raw(), hash.hv.raw(), p, len);
-                }
-            }
+            let (p, len) = (raw.as_ptr().cast(), chunk.len());
+            // SAFETY: as many as have been written; the hash that has just been made takes over the
+            // references; keys and strings outlive the call, which copies them.
+            unsafe { ffi::perlxs_hash_append(perl.raw(), hash.hv.raw(), p, len) }
         });
         hash
     }
@@ -246,12 +224,47 @@ impl Hash {
                 entry: ptr::null_mut(),
                 waits: 0,
             },
-            entries: Box::new([NO_ENTRY; WALK + 1]),
-            room: vec![0; 2048],
+            here: Box::new_uninit(),
+            long: Vec::new(),
             given: 0,
             got: 0,
             has_begun: false,
         }
+    }
+
+    /// The number of keys (perlapi: `HvUSEDKEYS`). Those of a tied hash are counted one by one, as
+    /// perl's `keys` does.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `size(\%hash)`: in words.
+    /// fn size(call: &Call<'_>) -> Result<Value> {
+    ///     let hash = call.arg(0).hash()?.ok_or_else(|| Error::croak("size needs a hash"))?;
+    ///     Ok(match hash.is_empty()? {
+    ///         true => "nothing".into(),
+    ///         false => format!("{} keys", hash.len()?).into(),
+    ///     })
+    /// }
+    /// ```
+    /// ```perl
+    /// size({ a => 1, b => 2 });       # '2 keys'
+    /// size({});                       # 'nothing'
+    /// ```
+    pub fn len(&self) -> Result<usize> {
+        let perl = self.hv.perl();
+        let mut len = 0;
+        contained(perl, |error| {
+            // SAFETY: a live hash of this interpreter; `len` outlives the call.
+            unsafe { ffi::perlxs_hash_len(perl.raw(), self.hv.raw(), &mut len, error) }
+        })?;
+        Ok(len)
+    }
+
+    /// Whether there are no keys.
+    ///
+    /// Example: [`Hash::len`].
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
     }
 
     /// Removes all keys.
@@ -313,14 +326,21 @@ impl<'a> Key<'a> {
     }
 }
 
+/// Entries that have come, and room for their keys.
+struct Here {
+    pairs: [ffi::Pair; WALK],
+    room: [u8; 32 * WALK],
+}
+
 /// A walk through a hash: [`Hash::iter`].
 ///
 /// Example: [`Hash::iter`].
 pub struct Entries<'a> {
     hash: &'a Hash,
     place: ffi::Place,
-    entries: Box<[ffi::Entry; WALK + 1]>,
-    room: Vec<u8>,
+    here: Box<MaybeUninit<Here>>,
+    /// The room for a key that is longer than that.
+    long: Vec<u8>,
     /// Of the entries that are here, how many are done with.
     given: usize,
     got: usize,
@@ -338,19 +358,32 @@ impl Entries<'_> {
         if self.given == self.got && !self.fill()? {
             return Ok(None);
         }
-        let entry = &mut self.entries[self.given];
+        let pair = self.pair(self.given);
         self.given += 1;
-        // SAFETY: the key is in `room`; the value is ours until the next ones come.
-        let (bytes, value) = unsafe {
+        // SAFETY: one of those that have come: the key is in a room that stays as it is until the
+        // next ones come, and until then the value is ours.
+        let (bytes, value, is_utf8) = unsafe {
+            let pair = &*pair;
             (
-                slice::from_raw_parts(entry.key.cast(), entry.len),
-                Scalar::from_owned(self.hash.hv.perl(), entry.value.sv),
+                slice::from_raw_parts(pair.key.cast(), pair.len),
+                Scalar::from_owned(self.hash.hv.perl(), pair.value),
+                pair.utf8 != 0,
             )
         };
-        let is_utf8 = entry.utf8 != 0;
         Ok(Some((Key { bytes, is_utf8 }, Arg::new(value))))
     }
 
+    fn pair(&mut self, i: usize) -> *mut ffi::Pair {
+        debug_assert!(i < WALK);
+        // SAFETY: within the array.
+        unsafe {
+            (&raw mut (*self.here.as_mut_ptr()).pairs)
+                .cast::<ffi::Pair>()
+                .add(i)
+        }
+    }
+
+    #[cold]
     fn fill(&mut self) -> Result<bool> {
         self.give_up();
         if self.has_begun && self.place.entry.is_null() {
@@ -359,8 +392,13 @@ impl Entries<'_> {
         self.has_begun = true;
         let perl = self.hash.hv.perl();
         loop {
-            let (room, size) = (self.room.as_mut_ptr().cast(), self.room.len());
-            let (place, entries) = (&mut self.place, self.entries.as_mut_ptr());
+            // SAFETY: the place of a field.
+            let here = unsafe { &raw mut (*self.here.as_mut_ptr()).room };
+            let (room, size) = match self.long.len() {
+                0 => (here.cast(), 32 * WALK),
+                size => (self.long.as_mut_ptr().cast(), size),
+            };
+            let (pairs, place) = (self.pair(0), &mut self.place);
             let got = &mut self.got;
             let outcome = contained(perl, |error| {
                 let hv = self.hash.hv.raw();
@@ -370,7 +408,7 @@ impl Entries<'_> {
                         perl.raw(),
                         hv,
                         place,
-                        entries,
+                        pairs,
                         WALK,
                         room,
                         size,
@@ -387,17 +425,19 @@ impl Entries<'_> {
             if self.got > 0 || self.place.entry.is_null() {
                 return Ok(self.got > 0);
             }
-            self.room = vec![0; self.entries[0].len];
+            self.long = vec![0; self.place.waits];
         }
     }
 
     /// Releases the values that are here.
     fn give_up(&mut self) {
-        for entry in &self.entries[..self.got] {
-            // SAFETY: the shim has counted it for us.
-            drop(unsafe { Scalar::from_owned(self.hash.hv.perl(), entry.value.sv) });
+        let got = std::mem::take(&mut self.got);
+        self.given = 0;
+        for i in 0..got {
+            let pair = self.pair(i);
+            // SAFETY: one of those that have come; the shim has counted the value for us.
+            drop(unsafe { Scalar::from_owned(self.hash.hv.perl(), (*pair).value) });
         }
-        (self.given, self.got) = (0, 0);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
 use crate::guard::contained;
@@ -36,9 +36,54 @@ pub(crate) fn in_chunks<T>(mut values: impl Iterator<Item = T>, mut pass: impl F
     }
 }
 
+/// Values on their way to perl.
+struct Chunk {
+    perl: Perl,
+    raw: [MaybeUninit<ffi::Value>; CHUNK],
+    len: usize,
+    /// Those that own what is to be copied.
+    strings: Vec<Value>,
+}
+
+impl Chunk {
+    fn new(perl: Perl) -> Self {
+        Chunk {
+            perl,
+            raw: [const { MaybeUninit::uninit() }; CHUNK],
+            len: 0,
+            strings: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, mut value: Value) {
+        self.raw[self.len].write(value.raw(self.perl));
+        self.len += 1;
+        if matches!(value, Value::Bytes(_) | Value::Text(_) | Value::List(_)) {
+            self.strings.push(value);
+        }
+    }
+}
+
+impl Drop for Chunk {
+    /// Where an iterator panics.
+    fn drop(&mut self) {
+        for raw in &self.raw[..self.len] {
+            // SAFETY: one of those that have been written; a reference is ours.
+            unsafe {
+                let raw = raw.assume_init_ref();
+                if raw.kind == ffi::VALUE_SV {
+                    drop(Scalar::from_owned(self.perl, raw.sv));
+                }
+            }
+        }
+    }
+}
+
 impl Value {
     /// For the shim, which takes over the reference of a scalar, and copies a string: it is to be
     /// called with this at once.
+    #[inline]
     pub(crate) fn raw(&mut self, perl: Perl) -> ffi::Value {
         let mut raw = NOTHING;
         let string = |raw: &mut ffi::Value, bytes: &[u8], kind| {
@@ -257,14 +302,22 @@ impl Scalar {
         let room = values.size_hint().0.min(1 << 20);
         // SAFETY: this thread's interpreter; the shim returns a new reference.
         let list = unsafe { Self::from_owned(perl, ffi::perlxs_array_new(perl.raw(), room)) };
-        in_chunks(values, |chunk| {
-            let raw: [ffi::Value; CHUNK] =
-                std::array::from_fn(|i| chunk.get_mut(i).map_or(NOTHING, |v| v.raw(perl)));
-            // SAFETY: the array that has just been made takes over the references.
-            unsafe {
-                ffi::perlxs_array_append(perl.raw(), list.raw(), raw.as_ptr(), chunk.len());
+        let mut chunk = Chunk::new(perl);
+        let pass = |chunk: &mut Chunk| {
+            let (p, len) = (chunk.raw.as_ptr().cast(), std::mem::take(&mut chunk.len));
+            // SAFETY: as many as have been written; the array that has just been made takes over
+            // the references.
+            unsafe { ffi::perlxs_array_append(perl.raw(), list.raw(), p, len) }
+            chunk.strings.clear();
+        };
+        for value in values {
+            chunk.push(value);
+            if chunk.len == CHUNK {
+                pass(&mut chunk);
             }
-        });
+        }
+        pass(&mut chunk);
+        drop(chunk);
         list
     }
 

@@ -69,7 +69,7 @@ my %because = (
     perlxs_sv_set    => { Perl_sv_setsv_flags => 'plain scalars: S_is_plain_set' },
     perlxs_call_return_string => { Perl_sv_setpvn => 'a target, which nothing refuses', Perl_mg_set => 'it has no magic but that of taint' },
     perlxs_hash_append => { Perl_hv_common_key_len => 'a new hash' },
-    perlxs_hash_put  => { Perl_sv_free2 => 'a string of ours' },
+    S_plain_next     => { Perl_hv_iterinit => 'a plain hash: S_is_plain_next', Perl_hv_iternext_flags => 'the same' },
 );
 
 # ---- the shim's object code ----

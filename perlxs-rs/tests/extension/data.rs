@@ -62,6 +62,7 @@ pub fn hash_do(call: &Call<'_>) -> Result<Value> {
         "get" => some(hash.get(key)?),
         "set" => hash.set(key, call.arg(3))?.into(),
         "contains" => hash.contains(key)?.into(),
+        "len" => hash.len()?.into(),
         "delete" => some(hash.delete(key)?),
         "clear" => hash.clear()?.into(),
         "keys" => Value::list(hash.keys()?),

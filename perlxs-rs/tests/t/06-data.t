@@ -181,6 +181,8 @@ is $@, "no array\n", 'is heard';
     is_deeply [ hash(\%hash, 'c', 'get') ], [], 'none';
     ok hash(\%hash, 'b', 'contains'), 'contains';
     ok !hash(\%hash, 'c', 'contains'), 'contains not';
+    is hash(\%hash, 0, 'len'), keys %hash, 'len';
+    is hash({}, 0, 'len'), 0, 'len of none';
     is_deeply [ sort keys %hash ], [ 'a', 'b' ], 'and does not make it';
     $_ = 'changed' for hash(\%hash, 'a', 'get');
     is $hash{a}, 'changed', 'the value itself';

@@ -148,6 +148,10 @@ my %ways = (
         '"", text'         => sub { text(Over->by($_[0])) },
         '"", file name'    => sub { file_name(Over->by($_[0])) },
     },
+    perlxs_sv_borrow => {
+        'FETCH, bytes' => sub { PerlXS::Test::borrowed(${ fetch($_[0]) }, 'bytes', undef, sub { 1 }) },
+        '"", bytes'    => sub { PerlXS::Test::borrowed(Over->by($_[0]), 'bytes', undef, sub { 1 }) },
+    },
     perlxs_sv_form => { 'FETCH' => sub { PerlXS::Test::form(${ fetch($_[0]) }) } },
     perlxs_sv_as   => {
         (map { my $to = $_; "FETCH, $to" => sub { PerlXS::Test::convert(${ fetch($_[0]) }, $to) } } qw(iv uv nv pv)),
@@ -239,6 +243,7 @@ my %ways = (
         'FETCH of the value'   => sub { hash({}, 'a', 'set', ${ fetch($_[0]) }) },
         'quiet what was there' => sub { my %hash = (a => Destroy->by($_[0])); hash(\%hash, 'a', 'set', 1) },
     },
+    perlxs_hash_len    => { 'FIRSTKEY' => sub { hash(tied_hash($_[0], 'FIRSTKEY'), 0, 'len') }, 'NEXTKEY' => sub { hash(tied_hash($_[0], 'NEXTKEY'), 0, 'len') } },
     perlxs_hash_exists => { 'EXISTS' => sub { hash(tied_hash($_[0], 'EXISTS'), 'a', 'contains') } },
     perlxs_hash_delete => { 'DELETE' => sub { hash(tied_hash($_[0], 'DELETE'), 'a', 'delete') } },
     perlxs_collect     => {
@@ -295,7 +300,7 @@ my %others = (
     (map { $_ => 'looks at what is there' }
         qw(perlxs_call_context perlxs_sv_is_undef_constant perlxs_sv_is_stringless perlxs_sv_count perlxs_depths perlxs_interp_of perlxs_call_signal_mask perlxs_av_len perlxs_av_get
         perlxs_sv_referent perlxs_signal_number perlxs_shared_tid perlxs_shared_is_nested)),
-    (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_sv_inc perlxs_array_append perlxs_hash_put perlxs_closure_new perlxs_hash_append perlxs_call_return_string perlxs_lend perlxs_lent_string perlxs_give_back perlxs_array_numbers perlxs_array_elements)),
+    (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_sv_inc perlxs_array_append perlxs_closure_new perlxs_hash_append perlxs_call_return_string perlxs_give_back perlxs_array_numbers perlxs_array_integers perlxs_array_elements)),
     (map { $_ => "changes this process's signals, or locks" } qw(perlxs_call_block_signals perlxs_before_exec perlxs_fork perlxs_fork_lock perlxs_fork_unlock perlxs_forget_signals)),
     perlxs_sv_describe   => 'asks no magic; no warning of the formatting is known, and it is guarded',
     (map { $_ => 'croaks, or warns with -t; see 09-taint.t' } qw(perlxs_taint_proper perlxs_taint_env)),

@@ -6,11 +6,13 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
 use List::Util ();
-use PerlXS::Test qw(borrowed count dropped each_element made map_each numbers panic_twice reduce seen_each test_each walk walk_on);
+use PerlXS::Test qw(borrowed count dropped each_element hash made map_each new_hash numbers panic_twice reduce seen_each test_each walk walk_on);
 
 package Doubled { sub TIESCALAR { bless [] } sub FETCH { 21 * 2 } }
 package Tied    { require Tie::Array; our @ISA = 'Tie::StdArray'; sub FETCH { $_[0][$_[1]] * 10 } }
 package TiedHash { require Tie::Hash; our @ISA = 'Tie::StdHash' }
+package Ends    { our $ended = 0; sub DESTROY { $ended++; return } }
+package Dies    { sub DESTROY { die 'in DESTROY' } }
 package Forty   { use overload '0+' => sub { 40 }, fallback => 1 }
 package main;
 
@@ -71,7 +73,29 @@ ok !eval { numbers([ 1, bless [], 'NoSuch' ], sub { die "oh\n" }); 1 } && $@ eq 
     ok !eval { walk(\%hash, sub { %hash = () if ++$calls == 5; 1 }); 1 }, 'one that is emptied meanwhile';
     like $@, qr/^somebody else has moved the iterator/, 'likewise';
     %hash = map { $_ => 1 } 1 .. 100;
+    my %left = %hash;
+    {
+        # a key that is stored meanwhile: perl warns, if it has been built to
+        my $warned = '';
+        local $SIG{__WARN__} = sub { $warned = "@_"; die "a warning\n" };
+        my $walked = eval { walk(\%left, sub { $left{"new $calls"} = 1 if ++$calls < 40; 1 }); 1 };
+        is $walked ? '' : $@, $warned ? "a warning\n" : '', 'one that grows meanwhile';
+    }
+    is hash(\%left, 0, 'len'), keys %left, 'len';
+    tie my %tied_len, 'TiedHash';
+    %tied_len = (a => 1, b => 2);
+    is hash(\%tied_len, 0, 'len'), 2, 'len of a tied one';
     is scalar(() = each %hash), 2, 'the iterator begins anew afterwards';
+}
+
+{
+    my $hash = new_hash(map { ("key " . $_ % 100, bless [$_], 'Ends') } 1 .. 300);
+    is keys %$hash, 100, 'a new hash of values with destructors: of the same keys';
+    is $Ends::ended, 200, 'those before the last are freed';
+    is $hash->{'key 7'}[0], 207, 'which is there';
+    undef $hash;
+    is $Ends::ended, 300, 'and freed once';
+    ok eval { local $SIG{__WARN__} = sub { }; new_hash(map { (a => bless [], 'Dies') } 1 .. 2); 1 }, 'destructors that die';
 }
 
 # ---- loops ----

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use perlxs::{
-    Array, Call, Code, Error, Hash, Kind, Module, Number, Object, Perl, Result, Scalar, Value, Xsub,
+    Array, Call, Code, Error, Form, Hash, Module, Number, Object, Perl, Result, Scalar, Value, Xsub,
 };
 
 fn integer(sv: &Scalar) -> Result<i64> {
@@ -203,32 +203,39 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn encode(out: &mut Vec<u8>, sv: &Scalar) -> Result<()> {
-    match sv.kind()? {
-        Some(Kind::Array) => {
-            let elements = sv.elements()?.unwrap_or_default();
-            put_len(out, 0x90, 0xdc, elements.len());
-            for element in &elements {
-                encode(out, element)?;
-            }
+    match sv.form()? {
+        Form::Undef => out.push(0xc0),
+        Form::Int(i) => put_int(out, i),
+        Form::Uint(u) => put_uint(out, u),
+        Form::Float(f) => put_tagged(out, 0xcb, f.to_bits(), 8),
+        Form::Reference => return encode_reference(out, sv),
+        Form::Bool(_) | Form::String | Form::Glob => {
+            put_bytes(out, &sv.borrow_bytes()?.ok_or_else(unfit)?);
         }
-        Some(Kind::Hash) => {
-            let entries = sv.entries()?.unwrap_or_default();
-            put_len(out, 0x80, 0xde, entries.len());
-            for (key, value) in &entries {
-                put_bytes(out, key.as_bytes());
-                encode(out, value)?;
-            }
-        }
-        Some(_) => return Err(Error::croak("this cannot be packed")),
-        None => match sv.number()? {
-            Number::Undef => out.push(0xc0),
-            Number::Int(i) => put_int(out, i),
-            Number::Uint(u) => put_uint(out, u),
-            Number::Float(f) => put_tagged(out, 0xcb, f.to_bits(), 8),
-            Number::NotANumber => put_bytes(out, &sv.bytes()?.unwrap_or_default()),
-        },
     }
     Ok(())
+}
+
+fn encode_reference(out: &mut Vec<u8>, sv: &Scalar) -> Result<()> {
+    if let Some(array) = sv.array()? {
+        put_len(out, 0x90, 0xdc, array.len()?);
+        for element in array.iter() {
+            encode(out, &element?)?;
+        }
+    } else {
+        let hash = sv.hash()?.ok_or_else(unfit)?;
+        put_len(out, 0x80, 0xde, hash.len()?);
+        let mut entries = hash.iter();
+        while let Some((key, value)) = entries.next()? {
+            put_bytes(out, key.bytes());
+            encode(out, &value)?;
+        }
+    }
+    Ok(())
+}
+
+fn unfit() -> Error {
+    Error::croak("this cannot be packed")
 }
 
 /// `pack($data)`
