@@ -1,5 +1,5 @@
 //! Compiles the C shim against the headers of the perl that `$PERL` names, else of the `perl`
-//! on the PATH.
+//! on the PATH; links the unwinder statically.
 
 use std::env;
 use std::path::Path;
@@ -69,11 +69,39 @@ fn threads(has: bool) -> &'static str {
     }
 }
 
+/// Rust's library asks the linker for libgcc_s.so. To load that file takes as long as all the rest
+/// of loading a module, so a linker script of that name puts the static copy in its place: cargo
+/// passes the directory on to whoever links this crate. Where the C compiler has none, the shared one
+/// stays.
+fn link_unwinder_statically() {
+    let cc = env::var("CC").unwrap_or_else(|_| "cc".into());
+    let mut words = cc.split_whitespace();
+    let Some(program) = words.next() else { return };
+    let Ok(output) = Command::new(program)
+        .args(words)
+        .arg("-print-file-name=libgcc_eh.a")
+        .output()
+    else {
+        return;
+    };
+    // without one it prints the bare name
+    if !Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_absolute() {
+        return;
+    }
+    let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let script = Path::new(&directory).join("libgcc_s.so");
+    if let Err(e) = std::fs::write(&script, "INPUT(-lgcc_eh -lgcc)\n") {
+        fail(&format!("cannot write {}: {e}", script.display()));
+    }
+    println!("cargo::rustc-link-search=native={directory}");
+}
+
 fn main() {
     println!("cargo::rerun-if-changed=csrc");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PERL");
     println!("cargo::rerun-if-env-changed=PATH");
+    println!("cargo::rerun-if-env-changed=CC");
     println!("cargo::rustc-check-cfg=cfg(perlxs_multiplicity)");
     if env::var_os("DOCS_RS").is_some() {
         // documentation needs no perl
@@ -117,6 +145,8 @@ fn main() {
     if multiplicity {
         println!("cargo::rustc-cfg=perlxs_multiplicity");
     }
+
+    link_unwinder_statically();
 
     let mut build = cc::Build::new();
     build.file("csrc/shim.c").include("csrc");
