@@ -71,8 +71,8 @@ fn threads(has: bool) -> &'static str {
 
 /// Rust's library asks the linker for libgcc_s.so. To load that file takes as long as all the rest
 /// of loading a module, so a linker script of that name puts the static copy in its place: cargo
-/// passes the directory on to whoever links this crate. Where the C compiler has none, the shared one
-/// stays.
+/// passes the directory on to whoever links this crate. Where the C compiler has none, the shared
+/// one stays.
 fn link_unwinder_statically() {
     let cc = env::var("CC").unwrap_or_else(|_| "cc".into());
     let mut words = cc.split_whitespace();

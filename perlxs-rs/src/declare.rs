@@ -182,6 +182,7 @@ pub const fn c_str(text: &[u8]) -> &CStr {
 ///         call.len()
 ///     }
 ///
+///     /// How often there is a word.
 ///     class Counts {
 ///         fn new() -> Counts {
 ///             Counts { counts: HashMap::new() }
@@ -349,16 +350,22 @@ macro_rules! declare_items {
         $crate::declare_items!($package $($rest)*);
     };
     ($package:tt
-        class $class:ident as $first:ident $(:: $part:ident)* { $($methods:tt)* }
+        $(#[$meta:meta])* class $class:ident as $first:ident $(:: $part:ident)* { $($methods:tt)* }
         $($rest:tt)*
     ) => {
         $crate::declare_class!(
-            (concat!(stringify!($first) $(, "::", stringify!($part))*)) $class $($methods)*
+            (concat!(stringify!($first) $(, "::", stringify!($part))*))
+            [$(#[$meta])*] $class $($methods)*
         );
         $crate::declare_items!($package $($rest)*);
     };
-    (($package:expr) class $class:ident { $($methods:tt)* } $($rest:tt)*) => {
-        $crate::declare_class!((concat!($package, "::", stringify!($class))) $class $($methods)*);
+    (($package:expr)
+        $(#[$meta:meta])* class $class:ident { $($methods:tt)* }
+        $($rest:tt)*
+    ) => {
+        $crate::declare_class!(
+            (concat!($package, "::", stringify!($class))) [$(#[$meta])*] $class $($methods)*
+        );
         $crate::declare_items!(($package) $($rest)*);
     };
     ($package:tt $(#[$meta:meta])* const $name:ident = $value:expr; $($rest:tt)*) => {
@@ -372,10 +379,11 @@ macro_rules! declare_items {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! declare_class {
-    ($package:tt $class:ident $(
+    ($package:tt [$($class_meta:tt)*] $class:ident $(
         $(#[$meta:meta])* fn $name:ident $(: $attr:ident ($value:literal))* ($($params:tt)*)
             $(-> $ret:ty)? $body:block
     )*) => {
+        $($class_meta)*
         impl $class {
             $($crate::declare_fn!([$(#[$meta])*] $name ($($params)*) [$(-> $ret)?] $body);)*
         }
@@ -455,7 +463,7 @@ macro_rules! declare_table {
             $constants $lists $($rest)*)
     };
     ($package:tt $what:tt [$($xsubs:tt)*] $constants:tt $lists:tt
-        class $class:ident $(as $first:ident $(:: $part:ident)*)? {
+        $(#[$class_meta:meta])* class $class:ident $(as $first:ident $(:: $part:ident)*)? {
             $($(#[$meta:meta])* fn $name:ident $(: $attr:ident ($value:literal))* ($($params:tt)*)
                 $(-> $ret:ty)? $body:block)*
         }

@@ -113,6 +113,50 @@ fn outside_the_repository() {
     assert!(refused.contains("nowhere"), "{refused}");
 }
 
+/// What `PerlXS::MakeMaker=new` writes builds, passes its tests, and is a distribution.
+#[test]
+fn new_distribution() {
+    let directory = env::temp_dir().join(format!("perlxs-new-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("a directory");
+    let dist = Distribution {
+        directory,
+        perl: env::var("PERL").unwrap_or_else(|_| "perl".into()),
+    };
+    let lib = concat!(env!("CARGO_MANIFEST_DIR"), "/perl");
+    let new =
+        |arguments: &str| dist.run(&format!("$PERL '-I{lib}' -MPerlXS::MakeMaker={arguments}"));
+    let refused = |arguments: &str| {
+        let said = dist.run(&format!(
+            "! $PERL '-I{lib}' -MPerlXS::MakeMaker={arguments}"
+        ));
+        assert_eq!(said.lines().count(), 1, "{said}");
+        said
+    };
+    new("new,Foo::Bar2");
+    assert!(refused("new,Foo-Bar2").contains("there is a Foo-Bar2 already"));
+    for name in [
+        "new,../x", "new,Foo-", "new,-Foo", "new,2Foo", "new,", "new", "old,Foo",
+    ] {
+        refused(name);
+    }
+    assert!(refused("new,Foo,Bar").contains("only new,Foo-Bar"));
+    assert_eq!(dist.run("ls").trim(), "Foo-Bar2");
+
+    dist.run("cd Foo-Bar2; $PERL Makefile.PL && make && make test");
+    let said = dist.run("cd Foo-Bar2; make -s distcheck");
+    assert_eq!(said, "", "MANIFEST is right");
+    dist.run(
+        "cd Foo-Bar2; cargo fmt --check && cargo metadata --locked --offline --format-version 1",
+    );
+    // what perlxs-rs is built of counts without being named
+    let builds = || dist.run("cd Foo-Bar2; make").contains("cargo build");
+    assert!(!builds(), "nothing has changed");
+    dist.run("cd Foo-Bar2; echo >> perlxs-rs/csrc/shim.h");
+    assert!(builds(), "a file of perlxs-rs has changed");
+    // a checkout without Cargo.lock gets one
+    dist.run("cd Foo-Bar2; rm Cargo.lock; $PERL Makefile.PL; test -e Cargo.lock");
+}
+
 /// Runs cargo on this crate and returns what it says. Built elsewhere, so that it says all anew.
 fn cargo(arguments: &[&str]) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("distribution");

@@ -107,7 +107,8 @@ sub used {
 
 for (
     [ runtime   => qr{^lib/} ],
-    [ configure => qr{^(?:Makefile\.PL|perlxs-rs/perl/)} ],
+    # NewDistribution.pm is for authors of other modules
+    [ configure => qr{^(?:Makefile\.PL|perlxs-rs/perl/PerlXS/MakeMaker\.pm)} ],
     [ test      => qr{^(?:t|examples|perlxs-rs/tests)/} ],
     [ develop   => qr{^xt/} ],
     )

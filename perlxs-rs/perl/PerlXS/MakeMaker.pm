@@ -20,11 +20,11 @@ PerlXS::MakeMaker - Makefile.PL for a distribution whose XS is a Rust crate
     PerlXS::MakeMaker::write_makefile(
         NAME         => 'Hello',
         VERSION_FROM => 'lib/Hello.pm',
-        CRATE        => {
-            library => 'hello',
-            sources => [qw(Cargo.toml Cargo.lock src)],
-        },
+        CRATE        => { library => 'hello' },
     );
+
+    # writes a distribution to start with
+    perl -Iperlxs-rs/perl -MPerlXS::MakeMaker=new,Foo-Bar
 
 =head1 DESCRIPTION
 
@@ -52,8 +52,10 @@ The name of the crate's cdylib, without F<lib> and F<.so>.
 
 =item sources
 
-Files and directories, relative, of which the library is built, those of path dependencies among
-them. A file that is added or removed below a directory counts, too.
+Further files and directories, relative, of which the library is built. Without being named, these
+are: F<Cargo.toml>, F<Cargo.lock>, F<src>, F<build.rs> and what it names in a
+C<cargo::rerun-if-changed>; and the same of each crate that F<Cargo.toml> has by its path. A file that
+is added or removed below a directory counts, too.
 
 =item extra
 
@@ -67,11 +69,33 @@ C<make dist> puts the crates that F<Cargo.lock> names into the tarball, in F<ven
 Linux does not need. Where there is a F<vendor>, C<make> takes them from it and asks no network.
 A checkout has none. META.json gets C<provides> from the packages in F<lib>.
 
+Where there is no F<Cargo.lock>, cargo makes one: it belongs to what is distributed.
+
+C<perl -MPerlXS::MakeMaker=new,Foo-Bar> writes a new distribution, F<Foo-Bar>, which carries a copy of
+this perlxs-rs along, and which builds and passes its tests as it is. It refuses a name that is no
+module's, and a directory that is there.
+
 Returns nothing. Dies with what is missing, and the packages that bring it, if the toolchain is not
 complete, or which of C<sources> is not there. On another system than Linux it prints that and exits
 with 0 without a Makefile, as the CPAN testers expect.
 
 =cut
+
+sub import {
+    my ($class, @command) = @_;
+    return if !@command;
+    my $done = eval {
+        my ($command, @arguments) = @command;
+        die "there is no '$command', only new,Foo-Bar\n" if $command ne 'new' || @arguments > 1;
+        require PerlXS::NewDistribution;
+        my $dir = PerlXS::NewDistribution::create(@arguments);
+        print "$dir is there: cd $dir && perl Makefile.PL && make && make test\n";
+        1;
+    };
+    # no perl's line after it, of a BEGIN that has failed
+    print STDERR "PerlXS::MakeMaker: $@" if !$done;
+    exit($done ? 0 : 1);
+}
 
 sub write_makefile {
     my (%arguments) = @_;
@@ -82,6 +106,9 @@ sub write_makefile {
         exit 0;
     }
     check_toolchain(required_rust('Cargo.toml'));
+    has_lock_file('.')
+        or die "there is no Cargo.lock, a part of the distribution: 'cargo generate-lockfile' makes it"
+        . " where the network is\n";
 
     $arguments{META_MERGE}{'meta-spec'} //= { version => 2 };
     $arguments{META_MERGE}{provides}    //= provides();
@@ -180,6 +207,40 @@ sub at_least {
         return $order > 0 if $order;
     }
     return 1;
+}
+
+# Whether there is a Cargo.lock in this directory, perhaps a new one: of what cargo has already, or of
+# what it gets from the network.
+sub has_lock_file {
+    my ($dir) = @_;
+    return 1 if -e "$dir/Cargo.lock";
+    my @command = (qw(cargo generate-lockfile --quiet --manifest-path), "$dir/Cargo.toml");
+    for my $offline ([], ['--offline']) {
+        first_line(@command, @$offline);
+        return 1 if -e "$dir/Cargo.lock";
+    }
+    return 0;
+}
+
+# What the crate in this directory is built of, and the crates that it has by their paths.
+sub crate_files {
+    my ($dir, $seen) = @_;
+    return if $seen->{$dir}++;
+    my $within = sub { my ($path) = @_; return $dir eq '.' ? $path : "$dir/$path" };
+    my @files = grep { -e } map { $within->($_) } qw(Cargo.toml Cargo.lock src build.rs);
+    if (open my $fh, '<', $within->('build.rs')) {
+        while (<$fh>) {
+            push @files, grep { -e } map { $within->($_) } m{cargo::?rerun-if-changed=([\w./-]+)"}g;
+        }
+    }
+    my $section = '';
+    open my $fh, '<', $within->('Cargo.toml') or die 'cannot read ' . $within->('Cargo.toml') . ": $!\n";
+    while (<$fh>) {
+        $section = $1 if /^\s*\[(.*)\]/;
+        push @files, crate_files($within->($1), $seen)
+            if $section =~ /dependencies\b/ && /\bpath\s*=\s*"([^"]+)"/;
+    }
+    return @files;
 }
 
 # For make, when it runs: all files of these paths, and the directories, which are newer when a file
@@ -291,7 +352,8 @@ CARGO_OFFLINE = $offline
 CARGO_TARGET = $target
 MAKE
     for my $built ($library, @{ $crate->{extra} // [] }) {
-        my $sources = source_files(@{ $built->{sources} });
+        my %named;
+        my $sources = source_files(grep { !$named{$_}++ } crate_files('.', {}), @{ $built->{sources} // [] });
         $targets .= "\n$built->{target} :: $built->{installed}\n";
         $rules .= <<"MAKE";
 
