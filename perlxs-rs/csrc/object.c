@@ -85,10 +85,6 @@ static SV *S_new_object(pTHX_ HV *stash, perlxs_payload *payload)
     return object;
 }
 
-#ifndef HvSTASH_IS_CLASS /* before perl 5.38 */
-#define HvSTASH_IS_CLASS(stash) 0
-#endif
-
 /* A class that is there, if to look for it and to bless into it runs nothing and throws nothing. */
 static HV *S_plain_class(pTHX_ SV *name)
 {
@@ -103,21 +99,7 @@ static HV *S_plain_class(pTHX_ SV *name)
 static void S_object_new(pTHX_ void *arg)
 {
     struct new_object *const o = (struct new_object *)arg;
-    SV *const name = o->class_name;
-    HV *stash;
-    const char *p;
-    STRLEN len;
-
-    SvGETMAGIC(name);
-    if (SvROK(name) && !SvAMAGIC(name))
-        croak("Attempt to bless into a reference");
-    p = SvOK(name) ? SvPV_nomg_const(name, len) : NULL;
-    if (!p || len == 0)
-        croak("an object needs the name of a class");
-    stash = gv_stashpvn(p, len, GV_ADD | (SvUTF8(name) ? SVf_UTF8 : 0));
-    if (HvSTASH_IS_CLASS(stash))
-        croak("Attempt to bless into a class");
-    *o->out = S_new_object(aTHX_ stash, o->payload);
+    *o->out = S_new_object(aTHX_ S_class_of(aTHX_ o->class_name, "an object"), o->payload);
 }
 
 int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *payload, SV **out,

@@ -58,6 +58,9 @@ static void S_ask(pTHX_ void *arg)
     case PERLXS_ASK_TRUE:
         *a->out = !!SvTRUE_nomg(sv);
         break;
+    case PERLXS_ASK_WEAK:
+        *a->out = SvROK(sv) && SvWEAKREF(sv) ? 1 : 0;
+        break;
     default:
         *a->out = S_kind(sv);
     }
@@ -100,6 +103,70 @@ int perlxs_sv_class(perlxs_interp *interp, SV *sv, SV **out, SV **error)
     c.sv = sv;
     c.out = out;
     return S_guard(aTHX_ S_class, &c, error);
+}
+
+#ifndef HvSTASH_IS_CLASS /* before perl 5.38 */
+#define HvSTASH_IS_CLASS(stash) 0
+#endif
+
+struct bless {
+    SV *sv;
+    SV *class_name;
+};
+
+/* The class of a name, as perl's own bless takes it. */
+static HV *S_class_of(pTHX_ SV *name, const char *what)
+{
+    HV *stash;
+    const char *p;
+    STRLEN len;
+
+    SvGETMAGIC(name);
+    if (SvROK(name) && !SvAMAGIC(name))
+        croak("Attempt to bless into a reference");
+    p = SvOK(name) ? SvPV_nomg_const(name, len) : NULL;
+    if (!p || len == 0)
+        croak("%s needs the name of a class", what);
+    stash = gv_stashpvn(p, len, GV_ADD | (SvUTF8(name) ? SVf_UTF8 : 0));
+    if (HvSTASH_IS_CLASS(stash))
+        croak("Attempt to bless into a class");
+    return stash;
+}
+
+static void S_bless(pTHX_ void *arg)
+{
+    const struct bless *const b = (const struct bless *)arg;
+    HV *const stash = S_class_of(aTHX_ b->class_name, "bless");
+
+    SvGETMAGIC(b->sv);
+    if (!SvROK(b->sv))
+        croak("Can't bless non-reference value");
+    sv_bless(b->sv, stash);
+}
+
+int perlxs_sv_bless(perlxs_interp *interp, SV *sv, SV *class_name, SV **error)
+{
+    dINTERP;
+    struct bless b;
+
+    b.sv = sv;
+    b.class_name = class_name;
+    return S_guard(aTHX_ S_bless, &b, error);
+}
+
+static void S_weaken(pTHX_ void *arg)
+{
+    SV *const sv = (SV *)arg;
+
+    if (SvROK(sv) && SvWEAKREF(sv))
+        return;
+    sv_rvweaken(sv);
+}
+
+int perlxs_sv_weaken(perlxs_interp *interp, SV *sv, SV **error)
+{
+    dINTERP;
+    return S_guard(aTHX_ S_weaken, sv, error);
 }
 
 struct deref {

@@ -132,8 +132,13 @@ size_t perlxs_sv_count(perlxs_interp *interp);
 /* How much is on perl's stacks: of stacks, contexts, values, marks, scopes, saves, temporaries. */
 #define PERLXS_STACKS 7
 void perlxs_depths(perlxs_interp *interp, size_t *out);
-/* `*out`: the package variable $name, owned; made if there is none (perlapi: get_sv). */
-int perlxs_variable(perlxs_interp *interp, const char *name, SV **out, SV **error);
+/* `*out`: the package variable of this name, or the sub, of the kind: PERLXS_KIND_SCALAR, ARRAY,
+ * HASH, CODE; owned. A variable is made if there is none; a sub is NULL then. */
+int perlxs_variable(perlxs_interp *interp, int kind, const char *name, SV **out, SV **error);
+/* `*out`: what the text returns as a program, in scalar context; owned (perlapi: eval_sv). */
+int perlxs_eval(perlxs_interp *interp, SV *text, SV **out, SV **error);
+/* As perl's warn; with a category of warnings, as perl's own warnings of it. */
+int perlxs_warn(perlxs_interp *interp, const char *category, SV *text, SV **error);
 /* As perl's `require` of a module by its name (perlapi: load_module). */
 int perlxs_load_module(perlxs_interp *interp, const char *name, size_t len, SV **error);
 
@@ -247,9 +252,13 @@ SV *perlxs_sv_referent(perlxs_interp *interp, SV *sv);
 #define PERLXS_ASK_DEFINED 0
 #define PERLXS_ASK_TRUE 1
 #define PERLXS_ASK_KIND 2
+#define PERLXS_ASK_WEAK 3
 int perlxs_sv_ask(perlxs_interp *interp, SV *sv, int question, int *out, SV **error);
 /* `*out`: the class of the object that `sv` refers to, owned; or NULL. */
 int perlxs_sv_class(perlxs_interp *interp, SV *sv, SV **out, SV **error);
+/* perl's bless, and Scalar::Util's weaken; of a reference. */
+int perlxs_sv_bless(perlxs_interp *interp, SV *sv, SV *class_name, SV **error);
+int perlxs_sv_weaken(perlxs_interp *interp, SV *sv, SV **error);
 /* `*out`: what `sv` refers to, owned, if it is of this kind; else NULL. Overloading is asked. */
 int perlxs_sv_deref(perlxs_interp *interp, SV *sv, int kind, SV **out, SV **error);
 
@@ -287,6 +296,13 @@ int perlxs_array_get(perlxs_interp *interp, SV *av, size_t i, SV **out, SV **err
 int perlxs_array_set(perlxs_interp *interp, SV *av, size_t i, SV *value, SV **error);
 int perlxs_array_push(perlxs_interp *interp, SV *av, SV *value, SV **error);
 int perlxs_array_pop(perlxs_interp *interp, SV *av, SV **out, SV **error);
+int perlxs_array_shift(perlxs_interp *interp, SV *av, SV **out, SV **error);
+int perlxs_array_exists(perlxs_interp *interp, SV *av, size_t i, size_t *out, SV **error);
+int perlxs_array_delete(perlxs_interp *interp, SV *av, size_t i, SV **out, SV **error);
+/* Puts copies of `n` values in the place of `len` elements from `i` on, as far as there are so many;
+ * `*out` is an owned AV of these. */
+int perlxs_array_splice(perlxs_interp *interp, SV *av, size_t i, size_t len, SV *const *values,
+                        size_t n, SV **out, SV **error);
 
 /* ---- hash ---- */
 

@@ -151,6 +151,89 @@ impl Array {
         })
     }
 
+    /// Removes the first element and returns it, or `None` if there is none.
+    ///
+    /// Example: [`Array::splice`].
+    pub fn shift(&self) -> Result<Option<Scalar>> {
+        Scalar::stored(self.av.perl(), |out, error| {
+            // SAFETY: a live array of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_array_shift(self.av.perl().raw(), self.av.raw(), out, error) }
+        })
+    }
+
+    /// Puts a copy of a value before the first element.
+    ///
+    /// Example: [`Array::splice`].
+    pub fn unshift(&self, value: impl Into<Value>) -> Result<()> {
+        self.splice(0, 0, [value]).map(drop)
+    }
+
+    /// Puts copies of these values in the place of `len` elements from `i` on, or of as many as there
+    /// are, and returns those. With an `i` beyond the end it appends (perlfunc: `splice`).
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `queue(\@array)`: moves its first element to its end, but not where there is none; then
+    /// /// what was in the middle.
+    /// fn queue(call: &Call<'_>) -> Result<Value> {
+    ///     let array = call.arg(0).array()?.ok_or_else(|| Error::croak("queue needs an array"))?;
+    ///     match array.exists(0)? {
+    ///         true => drop(array.delete(0)?),
+    ///         false => return Ok("nothing".into()),
+    ///     }
+    ///     array.shift()?;
+    ///     array.unshift("first")?;
+    ///     Ok(Value::list(array.splice(1, 2, ["a", "b", "c"])?))
+    /// }
+    /// ```
+    /// ```perl
+    /// my @array = (1 .. 5);
+    /// queue(\@array);                 # 2, 3
+    /// "@array";                       # 'first a b c 4 5'
+    /// queue([]);                      # 'nothing'
+    /// ```
+    pub fn splice<V: Into<Value>>(
+        &self,
+        i: usize,
+        len: usize,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<Vec<Scalar>> {
+        let perl = self.av.perl();
+        let values: Vec<Scalar> = values.into_iter().map(|v| Scalar::new(perl, v)).collect();
+        let raw: Vec<_> = values.iter().map(|value| value.raw_of(perl)).collect();
+        let removed = Scalar::stored(perl, |out, error| {
+            let (av, p, n) = (self.av.raw(), raw.as_ptr(), raw.len());
+            // SAFETY: a live array and live scalars of this interpreter; the places outlive the
+            // call.
+            unsafe { ffi::perlxs_array_splice(perl.raw(), av, i, len, p, n, out, error) }
+        })?;
+        Ok(removed.map_or_else(Vec::new, |removed| removed.unpacked()))
+    }
+
+    /// Whether element `i` has ever been set, and has not been deleted (perlfunc: `exists`).
+    ///
+    /// Example: [`Array::splice`].
+    pub fn exists(&self, i: usize) -> Result<bool> {
+        let perl = self.av.perl();
+        let mut exists = 0;
+        contained(perl, |error| {
+            // SAFETY: a live array of this interpreter; `exists` outlives the call.
+            unsafe { ffi::perlxs_array_exists(perl.raw(), self.av.raw(), i, &mut exists, error) }
+        })?;
+        Ok(exists != 0)
+    }
+
+    /// Deletes element `i` and returns it, or `None` if there was none; those after it stay where
+    /// they are (perlfunc: `delete`).
+    ///
+    /// Example: [`Array::splice`].
+    pub fn delete(&self, i: usize) -> Result<Option<Scalar>> {
+        Scalar::stored(self.av.perl(), |out, error| {
+            // SAFETY: a live array of this interpreter; the places outlive the call.
+            unsafe { ffi::perlxs_array_delete(self.av.perl().raw(), self.av.raw(), i, out, error) }
+        })
+    }
+
     /// The elements, not copies, one after the other: undef where there is none. If the array
     /// changes meanwhile, so does what comes.
     ///

@@ -156,8 +156,21 @@ unsafe extern "C" {
     pub fn perlxs_depths(interp: *mut Interp, out: *mut usize);
     pub fn perlxs_variable(
         interp: *mut Interp,
+        kind: c_int,
         name: *const c_char,
         out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_eval(
+        interp: *mut Interp,
+        text: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_warn(
+        interp: *mut Interp,
+        category: *const c_char,
+        text: *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
     pub fn perlxs_load_module(
@@ -334,6 +347,7 @@ pub const KIND_GLOB: c_int = 5;
 pub const ASK_DEFINED: c_int = 0;
 pub const ASK_TRUE: c_int = 1;
 pub const ASK_KIND: c_int = 2;
+pub const ASK_WEAK: c_int = 3;
 
 unsafe extern "C" {
     pub fn perlxs_ref_new(interp: *mut Interp, referent: *mut Sv) -> *mut Sv;
@@ -351,6 +365,13 @@ unsafe extern "C" {
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;
+    pub fn perlxs_sv_bless(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        class_name: *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_sv_weaken(interp: *mut Interp, sv: *mut Sv, error: *mut *mut Sv) -> c_int;
     pub fn perlxs_sv_deref(
         interp: *mut Interp,
         sv: *mut Sv,
@@ -441,6 +462,36 @@ unsafe extern "C" {
     pub fn perlxs_array_pop(
         interp: *mut Interp,
         av: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_shift(
+        interp: *mut Interp,
+        av: *mut Sv,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_exists(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        out: *mut usize,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_delete(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        out: *mut *mut Sv,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_array_splice(
+        interp: *mut Interp,
+        av: *mut Sv,
+        i: usize,
+        len: usize,
+        values: *const *mut Sv,
+        n: usize,
         out: *mut *mut Sv,
         error: *mut *mut Sv,
     ) -> c_int;

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::ptr::NonNull;
 
 use crate::guard::contained;
-use crate::{Array, Hash, Result, Scalar, ffi};
+use crate::{Array, Hash, Result, Scalar, Value, ffi};
 
 /// What a reference refers to (Scalar::Util: `reftype`).
 ///
@@ -138,6 +138,68 @@ impl Scalar {
     /// ```
     pub fn scalar(&self) -> Result<Option<Scalar>> {
         self.dereferenced(ffi::KIND_SCALAR)
+    }
+
+    /// Makes what this refers to an object of `class`, the name of one (perlfunc: `bless`).
+    ///
+    /// Returns `Err` if this is no reference, if perl refuses (what is read-only, or of
+    /// `use feature 'class'`), or if a tie or an overload method dies or exits.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `node($parent)`: an object, which does not keep its parent.
+    /// fn node(call: &Call<'_>) -> Result<Value> {
+    ///     let node = Hash::new(call.perl());
+    ///     node.set("parent", call.arg(0))?;
+    ///     if let Some(parent) = node.get("parent")?
+    ///         && parent.kind()?.is_some()
+    ///     {
+    ///         parent.weaken()?;
+    ///         assert!(parent.is_weak()?);
+    ///     }
+    ///     let node = Scalar::new(call.perl(), &node);
+    ///     node.bless("Node")?;
+    ///     Ok(node.into())
+    /// }
+    /// ```
+    /// ```perl
+    /// my $parent = node(undef);
+    /// ref $parent;                            # 'Node'
+    /// my $child = node($parent);
+    /// $child->{parent} == $parent;            # 1
+    /// undef $parent;
+    /// $child->{parent};                       # undef
+    /// ```
+    pub fn bless(&self, class: impl Into<Value>) -> Result<()> {
+        let perl = self.perl();
+        let class = Scalar::new(perl, class);
+        contained(perl, |error| {
+            // SAFETY: live scalars of this interpreter.
+            unsafe { ffi::perlxs_sv_bless(perl.raw(), self.raw(), class.raw(), error) }
+        })
+    }
+
+    /// Makes this reference one that does not keep what it refers to: it becomes undef when that is
+    /// freed (Scalar::Util: `weaken`). Of one that is weak already, nothing.
+    ///
+    /// Returns `Err` if this is no reference, or read-only.
+    ///
+    /// Example: [`Scalar::bless`].
+    pub fn weaken(&self) -> Result<()> {
+        let perl = self.perl();
+        contained(perl, |error| {
+            // SAFETY: a live scalar of this interpreter.
+            unsafe { ffi::perlxs_sv_weaken(perl.raw(), self.raw(), error) }
+        })
+    }
+
+    /// Whether this is a weak reference (Scalar::Util: `isweak`).
+    ///
+    /// Returns `Err` if a tie method dies or exits.
+    ///
+    /// Example: [`Scalar::bless`].
+    pub fn is_weak(&self) -> Result<bool> {
+        Ok(self.ask(ffi::ASK_WEAK)? != 0)
     }
 
     fn dereferenced(&self, kind: c_int) -> Result<Option<Scalar>> {

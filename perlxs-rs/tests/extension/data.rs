@@ -1,5 +1,6 @@
 //! Arrays, hashes, references, and calls that return lists.
 
+use std::ffi::CString;
 use std::ops::ControlFlow;
 
 use perlxs::{Array, Call, Error, Hash, Result, Scalar, Value};
@@ -45,6 +46,14 @@ pub fn array_do(call: &Call<'_>) -> Result<Value> {
             Value::Undef
         }
         "pop" => some(array.pop()?),
+        "shift" => some(array.shift()?),
+        "unshift" => array.unshift(call.arg(3))?.into(),
+        "exists" => array.exists(index(call)?)?.into(),
+        "delete" => some(array.delete(index(call)?)?),
+        "splice" => {
+            let len = call.arg(3).number()?.integer().unwrap_or(0) as usize;
+            Value::list(array.splice(index(call)?, len, call.args().skip(4))?)
+        }
         "clear" => array.clear()?.into(),
         "elements" => Value::list(array.elements()?),
         "reference" => (&array).into(),
@@ -79,6 +88,60 @@ pub fn hash_do(call: &Call<'_>) -> Result<Value> {
 fn pairs(entries: Vec<(String, Scalar)>) -> Value {
     let pairs = entries.into_iter();
     Value::List(pairs.flat_map(|(k, v)| [k.into(), v.into()]).collect())
+}
+
+/// `named($name, $sigil)`: a reference to what has this name, or undef.
+pub fn named(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let name = CString::new(call.arg(0).text()?.unwrap_or_default()).unwrap_or_default();
+    let perl = call.perl();
+    Ok(match call.arg(1).text()?.unwrap_or_default().as_str() {
+        "@" => (&perl.array(&name)?).into(),
+        "%" => (&perl.hash(&name)?).into(),
+        "&" => match perl.code(&name)? {
+            Some(code) => code.call(&[])?.into(),
+            None => Value::Undef,
+        },
+        _ => perl.variable(&name)?.reference().into(),
+    })
+}
+
+/// `eval_text($text)`
+pub fn eval_text(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let text = call.arg(0).text()?.unwrap_or_default();
+    Ok(call.perl().eval(&text)?.into())
+}
+
+/// `warns($text, $category)`
+pub fn warns(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let text = call.arg(0).text()?.unwrap_or_default();
+    match call.get(1) {
+        Some(category) => {
+            let category = category.text()?.unwrap_or_default();
+            let category = CString::new(category).unwrap_or_default();
+            call.perl().warn_if(&category, &text)?;
+        }
+        None => call.perl().warn(&text)?,
+    }
+    Ok(().into())
+}
+
+/// `blessed_into($ref, $class)`
+pub fn blessed_into(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    call.arg(0).bless(call.arg(1))?;
+    Ok(call.arg(0).into())
+}
+
+/// `weakened($ref)`: whether it was weak before, and is afterwards.
+pub fn weakened(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let sv = call.arg(0);
+    let before = sv.is_weak()?;
+    sv.weaken()?;
+    Ok(Value::list([before, sv.is_weak()?]))
 }
 
 /// `new_array(@values)`

@@ -544,6 +544,11 @@ xsubs! {
     MAP_EACH c"PerlXS::Test::map_each" (c"code, last, ...", 2, None) data::map_each;
     WITH_EACH c"PerlXS::Test::with_each" (c"code, ...", 1, None) data::with_each;
     REDUCE c"PerlXS::Test::reduce" (c"code, ...", 1, None) data::reduce;
+    NAMED c"PerlXS::Test::named" (c"name, sigil", 2, Some(2)) data::named;
+    EVAL_TEXT c"PerlXS::Test::eval_text" (c"text", 1, Some(1)) data::eval_text;
+    WARNS c"PerlXS::Test::warns" (c"text, category", 1, Some(2)) data::warns;
+    BLESSED_INTO c"PerlXS::Test::blessed_into" (c"ref, class", 2, Some(2)) data::blessed_into;
+    WEAKENED c"PerlXS::Test::weakened" (c"ref", 1, Some(1)) data::weakened;
     BORROWED c"PerlXS::Test::borrowed" (c"string, how, other, code", 4, Some(4)) data::borrowed;
     OPTIONAL c"PerlXS::Test::optional" (c"first, second, ...", 1, None) data::optional;
     OBJECT_NEW c"PerlXS::Test::Counter::new" (c"class, ...", 1, Some(3)) objects::new;

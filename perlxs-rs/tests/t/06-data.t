@@ -453,4 +453,114 @@ PERL
     is Internals::SvREFCNT(@$array), 1, 'references are given back';
 }
 
+# ---- shift, splice and their like ----
+
+{
+    my @array = (1 .. 5);
+    is array(\@array, 0, 'shift'), 1, 'shift';
+    array(\@array, 0, 'unshift', 'one');
+    is "@array", 'one 2 3 4 5', 'unshift';
+    is_deeply [ array(\@array, 1, 'splice', 2, 'a', 'b', 'c') ], [ 2, 3 ], 'splice: what was there';
+    is "@array", 'one a b c 4 5', 'more in its place';
+    is_deeply [ array(\@array, 1, 'splice', 4) ], [qw(a b c 4)], 'splice without values';
+    is "@array", 'one 5', 'removes';
+    is_deeply [ array(\@array, 10, 'splice', 10, 'end') ], [], 'beyond the end';
+    is "@array", 'one 5 end', 'appends';
+    is_deeply [ array(\@array, 1, 'splice', 10) ], [ 5, 'end' ], 'more than there are';
+    push @array, 2 .. 100;
+    is "@array[0, 1, 99]", 'one 2 100', 'the array is sound';
+    my $got = join ' ', sub { array(\@_, 1, 'splice', 1, 'x', 'y'); "@_" }->(1, 2, 3);
+    is $got, '1 x y 3', 'splice of @_';
+    my $empty = [];
+    is_deeply [ array($empty, 0, 'splice', 0, 1, 2), @$empty ], [ 1, 2 ], 'into an empty one';
+    is array([], 0, 'shift'), undef, 'shift of none';
+    my @holes;
+    $holes[3] = 'x';
+    ok !array(\@holes, 1, 'exists'), 'exists not';
+    ok array(\@holes, 3, 'exists'), 'exists';
+    ok !array(\@holes, 4, 'exists'), 'nor beyond the end';
+    is_deeply [ array(\@holes, 0, 'splice', 2) ], [ undef, undef ], 'holes are undef';
+    is array(\@holes, 1, 'delete'), 'x', 'delete';
+    is array(\@holes, 7, 'delete'), undef, 'of none';
+    $holes[2] = 'x';
+    Internals::SvREADONLY(@holes, 1);
+    for my $change ([ 0, 'splice', 0, 1 ], [ 0, 'shift' ], [ 0, 'unshift', 1 ], [ 0, 'delete' ]) {
+        ok !eval { array(\@holes, @$change); 1 } && $@ =~ /^Modification of a read-only value/, "read-only: $change->[1]";
+    }
+    Internals::SvREADONLY(@holes, 0);
+    require Tie::Array;
+    tie my @tied, 'Tie::StdArray';
+    @tied = 1 .. 4;
+    is_deeply [ array(\@tied, 1, 'splice', 2, 'x') ], [ 2, 3 ], 'splice of a tied one';
+    array(\@tied, 0, 'unshift', 0);
+    is "@tied", '0 1 x 4', 'changes it';
+    is array(\@tied, 0, 'shift'), 0, 'shift of a tied one';
+    ok array(\@tied, 1, 'exists'), 'exists in a tied one';
+    my $freed = 0;
+    package Spliced { sub DESTROY { $freed++ } }
+    my @objects = map { bless [], 'Spliced' } 1 .. 3;
+    array(\@objects, 0, 'splice', 2, 1);
+    is $freed, 2, 'what is removed is freed';
+}
+
+# ---- names ----
+
+our ($named, @named, %named) = ('scalar');
+@named = (1, 2);
+%named = (a => 1);
+sub named_sub { return 'called' }
+is ${ PerlXS::Test::named('main::named', '$') }, 'scalar', 'a scalar by its name';
+is PerlXS::Test::named('main::named', '@'), \@named, 'an array';
+is PerlXS::Test::named('main::named', '%'), \%named, 'a hash';
+is PerlXS::Test::named('main::named_sub', '&'), 'called', 'a sub';
+is PerlXS::Test::named('main::no_such_sub', '&'), undef, 'no sub';
+sub only_declared;
+is PerlXS::Test::named('main::only_declared', '&'), undef, 'nor one without a body';
+push @{ PerlXS::Test::named('Made::here', '@') }, 7;
+{ no strict 'refs'; no warnings 'once'; is "@Made::here", 7, 'a new one' }
+
+# ---- programs, warnings ----
+
+is PerlXS::Test::eval_text('my @x = (1, 2); 40 + @x'), 42, 'eval';
+is PerlXS::Test::eval_text("'\x{20ac}' . length '\x{20ac}'"), "\x{20ac}1", 'of characters';
+is PerlXS::Test::eval_text('__PACKAGE__'), 'main', 'in the package of the caller';
+is PerlXS::Test::eval_text(''), undef, 'of nothing';
+ok !eval { PerlXS::Test::eval_text('1 +'); 1 } && $@ =~ /^syntax error/, 'that does not compile';
+ok !eval { PerlXS::Test::eval_text('die { code => 7 }'); 1 } && $@->{code} == 7, 'that dies';
+{
+    my @warnings;
+    local $SIG{__WARN__} = sub { push @warnings, @_ };
+    PerlXS::Test::warns("with a newline\n");
+    PerlXS::Test::warns("\x{20ac}");
+    is $warnings[0], "with a newline\n", 'warn';
+    like $warnings[1], qr/^\x{20ac} at \Q$0\E line \d+\.$/, 'with the place';
+    @warnings = ();
+    { use warnings; PerlXS::Test::warns("on\n", 'void') }
+    { no warnings 'void'; PerlXS::Test::warns("off\n", 'void') }
+    { use warnings; no warnings 'void'; PerlXS::Test::warns("another\n", 'misc') }
+    is "@warnings", "on\n another\n", 'of a category, where that is on';
+    ok !eval { use warnings FATAL => 'void'; PerlXS::Test::warns("fatal\n", 'void'); 1 } && $@ eq "fatal\n", 'fatal';
+    ok !eval { PerlXS::Test::warns('text', 'nosuch'); 1 } && $@ =~ /^'nosuch' is no category of perl's warnings at /, 'none';
+    package Registers { require warnings::register; warnings::register->import; }
+    ok !eval { PerlXS::Test::warns('text', 'Registers'); 1 } && $@ =~ /^'Registers' is no category/, "a module's";
+}
+
+# ---- bless, weaken ----
+
+is ref PerlXS::Test::blessed_into({}, 'Some::Class'), 'Some::Class', 'bless';
+is ref PerlXS::Test::blessed_into((bless [], 'Old'), "New\x{e9}"), "New\x{e9}", 'anew';
+ok !eval { PerlXS::Test::blessed_into('text', 'Class'); 1 } && $@ =~ /^Can't bless non-reference value at /, 'no reference';
+ok !eval { PerlXS::Test::blessed_into([], undef); 1 } && $@ =~ /^bless needs the name of a class at /, 'no class';
+ok !eval { PerlXS::Test::blessed_into([], []); 1 } && $@ =~ /^Attempt to bless into a reference at /, 'a reference for a class';
+{
+    my $strong = [7];
+    my $weak = $strong;
+    is_deeply [ PerlXS::Test::weakened($weak) ], [ '', 1 ], 'weaken';
+    is_deeply [ PerlXS::Test::weakened($weak) ], [ 1, 1 ], 'once more';
+    is $weak->[0], 7, 'it refers to the same';
+    undef $strong;
+    is $weak, undef, 'until that is gone';
+    ok !eval { PerlXS::Test::weakened(my $text = 'text'); 1 } && $@ =~ /^Can't weaken a nonreference at /, 'no reference';
+}
+
 done_testing;

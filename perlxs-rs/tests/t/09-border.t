@@ -233,6 +233,27 @@ my %ways = (
         'FETCHSIZE'          => sub { array(tied_array($_[0], 'FETCHSIZE'), 0, 'pop') },
         'POP'                => sub { array(tied_array($_[0], 'POP'), 0, 'pop') },
     },
+    perlxs_array_shift  => { 'FETCHSIZE' => sub { array(tied_array($_[0], 'FETCHSIZE'), 0, 'shift') }, 'SHIFT' => sub { array(tied_array($_[0], 'SHIFT'), 0, 'shift') } },
+    perlxs_array_exists => { 'EXISTS' => sub { array(tied_array($_[0], 'EXISTS'), 0, 'exists') } },
+    perlxs_array_delete => { 'DELETE' => sub { array(tied_array($_[0], 'DELETE'), 0, 'delete') } },
+    perlxs_array_splice => {
+        'SPLICE'             => sub { array(tied_array($_[0], 'SPLICE'), 0, 'splice', 1) },
+        'FETCH of a value'   => sub { array([ 1, 2 ], 0, 'splice', 1, ${ fetch($_[0]) }) },
+        'quiet what was there' => sub { my @array = Destroy->by($_[0]); array(\@array, 0, 'splice', 1, 2); @array = () },
+    },
+    perlxs_eval => {
+        'a program'              => sub { our $leave = $_[0]; PerlXS::Test::eval_text('$main::leave->()') },
+        'FETCH of its result'    => sub { our $tied = fetch($_[0]); PerlXS::Test::eval_text('$$main::tied') },
+    },
+    perlxs_warn => {
+        'a warning'               => sub { my $leave = $_[0]; local $SIG{__WARN__} = sub { $leave->() }; PerlXS::Test::warns('text') },
+        'a warning of a category' => sub { my $leave = $_[0]; local $SIG{__WARN__} = sub { $leave->() }; use warnings; PerlXS::Test::warns('text', 'misc') },
+    },
+    perlxs_sv_bless => {
+        'FETCH of the reference' => sub { PerlXS::Test::blessed_into(${ fetch($_[0]) }, 'Error::Not') },
+        '"" of the class'        => sub { PerlXS::Test::blessed_into([], Over->by($_[0])) },
+    },
+    perlxs_sv_weaken => { 'quiet the last reference' => sub { my $ref = Destroy->by($_[0]); PerlXS::Test::weakened($ref) } },
     perlxs_hash_get => {
         'FETCH'         => sub { my ($x) = hash(tied_hash($_[0], 'FETCH'), 'a', 'get'); my $y = "$x" },
         '"" of the key' => sub { hash({}, Over->by($_[0]), 'get') },
