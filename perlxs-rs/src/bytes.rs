@@ -204,11 +204,12 @@ enum Lender {
 impl Drop for Lender {
     #[inline]
     fn drop(&mut self) {
-        if let Lender::Place(perl, place) = *self
-            && perl.is_alive()
-        {
-            // SAFETY: what it has given, once.
-            unsafe { ffi::perlxs_give_back(perl.raw(), place) }
+        match *self {
+            Lender::Place(perl, place) if perl.is_alive() => {
+                // SAFETY: what it has given, once.
+                unsafe { ffi::perlxs_give_back(perl.raw(), place) }
+            }
+            _ => {}
         }
     }
 }
