@@ -67,6 +67,7 @@ mod module;
 mod object;
 #[cfg(feature = "process")]
 mod process;
+mod queue;
 mod reference;
 mod scalar;
 mod syscall;
@@ -92,6 +93,7 @@ pub use module::{boot_module, boot_name};
 pub use object::Object;
 #[cfg(feature = "process")]
 pub use process::Start;
+pub use queue::{Queue, Remote};
 pub use reference::Kind;
 pub use scalar::{Form, Number, Scalar};
 pub use typed::{FromPerl, IntoPerl, List, Name, Rest};

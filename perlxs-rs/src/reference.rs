@@ -151,9 +151,8 @@ impl Scalar {
     /// fn node(call: &Call<'_>) -> Result<Value> {
     ///     let node = Hash::new(call.perl());
     ///     node.set("parent", call.arg(0))?;
-    ///     if let Some(parent) = node.get("parent")?
-    ///         && parent.kind()?.is_some()
-    ///     {
+    ///     if call.arg(0).is_defined()? {
+    ///         let parent = node.get("parent")?.ok_or_else(|| Error::croak("no parent"))?;
     ///         parent.weaken()?;
     ///         assert!(parent.is_weak()?);
     ///     }

@@ -92,6 +92,12 @@ fn outside_the_repository() {
 
     dist.run("$PERL Makefile.PL");
     dist.run("make test");
+    let library = fs::read(directory.join("blib/arch/auto/Hello/Hello.so")).expect("a library");
+    let libgcc = b"libgcc_s.so";
+    assert!(
+        !library.windows(libgcc.len()).any(|name| name == libgcc),
+        "the unwinder is linked statically"
+    );
     // cargo alone is content, too: the lock file is up to date
     dist.run("cargo metadata --locked --offline --format-version 1");
 

@@ -1,9 +1,11 @@
 //! Arrays, hashes, references, and calls that return lists.
 
+use std::cell::RefCell;
 use std::ffi::CString;
 use std::ops::ControlFlow;
+use std::os::fd::AsRawFd;
 
-use perlxs::{Array, Call, Error, Hash, Result, Scalar, Value};
+use perlxs::{Array, Call, Error, Hash, Queue, Remote, Result, Scalar, Value};
 
 use crate::{Counted, code};
 
@@ -142,6 +144,50 @@ pub fn weakened(call: &Call<'_>) -> Result<Value> {
     let before = sv.is_weak()?;
     sv.weaken()?;
     Ok(Value::list([before, sv.is_weak()?]))
+}
+
+thread_local! {
+    static QUEUE: RefCell<Option<(Remote, Queue)>> = const { RefCell::new(None) };
+}
+
+/// `queue(@jobs)`: a new queue; a thread sends these to it: numbers, which go into
+/// `@PerlXS::Test::queued`, `die`, `panic`. Returns the descriptor.
+pub fn queue(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    let jobs: Result<Vec<_>> = call.args().map(|arg| arg.pv()).collect();
+    let jobs = jobs?;
+    let (remote, queue) = Queue::new()?;
+    let fd = queue.as_raw_fd();
+    let sender = remote.clone();
+    let thread = std::thread::spawn(move || {
+        (jobs.into_iter()).all(|job| {
+            sender.send(move |perl| match job.as_str() {
+                "die" => Err(Error::croak("a job\n")),
+                "panic" => panic!("a job"),
+                _ => perl.array(c"PerlXS::Test::queued")?.push(job),
+            })
+        })
+    });
+    assert!(thread.join().expect("a thread"), "there is a queue");
+    QUEUE.with(|place| place.replace(Some((remote, queue))));
+    Ok(fd.into())
+}
+
+/// `drain()`: how many have been run.
+pub fn drain(call: &Call<'_>) -> Result<Value> {
+    let _counted = Counted::new();
+    QUEUE.with(|place| match &*place.borrow() {
+        Some((_, queue)) => Ok(queue.drain(call.perl())?.into()),
+        None => Err(Error::croak("no queue")),
+    })
+}
+
+/// `drop_queue()`: whether what is sent afterwards is refused.
+pub fn drop_queue(_: &Call<'_>) -> Result<Value> {
+    let queue = QUEUE.with(|place| place.take());
+    let (remote, queue) = queue.ok_or_else(|| Error::croak("no queue"))?;
+    drop(queue);
+    Ok((!remote.send(|_| Ok(()))).into())
 }
 
 /// `new_array(@values)`

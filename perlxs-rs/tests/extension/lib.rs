@@ -549,6 +549,9 @@ xsubs! {
     WARNS c"PerlXS::Test::warns" (c"text, category", 1, Some(2)) data::warns;
     BLESSED_INTO c"PerlXS::Test::blessed_into" (c"ref, class", 2, Some(2)) data::blessed_into;
     WEAKENED c"PerlXS::Test::weakened" (c"ref", 1, Some(1)) data::weakened;
+    QUEUE c"PerlXS::Test::queue" (c"...", 0, None) data::queue;
+    DRAIN c"PerlXS::Test::drain" (c"", 0, Some(0)) data::drain;
+    DROP_QUEUE c"PerlXS::Test::drop_queue" (c"", 0, Some(0)) data::drop_queue;
     BORROWED c"PerlXS::Test::borrowed" (c"string, how, other, code", 4, Some(4)) data::borrowed;
     OPTIONAL c"PerlXS::Test::optional" (c"first, second, ...", 1, None) data::optional;
     OBJECT_NEW c"PerlXS::Test::Counter::new" (c"class, ...", 1, Some(3)) objects::new;

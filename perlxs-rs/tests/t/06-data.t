@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Test::More;
+use POSIX ();
 use Hash::Util ();
 use Scalar::Util ();
 use Tie::Array;
@@ -517,7 +518,7 @@ is PerlXS::Test::named('main::no_such_sub', '&'), undef, 'no sub';
 sub only_declared;
 is PerlXS::Test::named('main::only_declared', '&'), undef, 'nor one without a body';
 push @{ PerlXS::Test::named('Made::here', '@') }, 7;
-{ no strict 'refs'; no warnings 'once'; is "@Made::here", 7, 'a new one' }
+{ no warnings 'once'; is_deeply \@Made::here, [7], 'a new one' }
 
 # ---- programs, warnings ----
 
@@ -561,6 +562,26 @@ ok !eval { PerlXS::Test::blessed_into([], []); 1 } && $@ =~ /^Attempt to bless i
     undef $strong;
     is $weak, undef, 'until that is gone';
     ok !eval { PerlXS::Test::weakened(my $text = 'text'); 1 } && $@ =~ /^Can't weaken a nonreference at /, 'no reference';
+}
+
+# ---- a queue ----
+
+{
+    my $fd = PerlXS::Test::queue(1, 2, 'die', 3, 'panic', 4);
+    my $readable = sub { vec(my $set = '', $fd, 1) = 1; return scalar select $set, undef, undef, 0 };
+    is $readable->(), 1, 'the queue is readable';
+    ok !eval { PerlXS::Test::drain(); 1 } && $@ eq "a job\n", 'a job that fails';
+    is_deeply \@PerlXS::Test::queued, [ 1, 2 ], 'after those before it';
+    is $readable->(), 1, 'there are more';
+    ok !eval { PerlXS::Test::drain(); 1 } && $@ =~ /^a job at /, 'one that panics';
+    is PerlXS::Test::drain(), 1, 'the rest';
+    is_deeply \@PerlXS::Test::queued, [ 1 .. 4 ], 'in their order';
+    is $readable->(), 0, 'no more';
+    is PerlXS::Test::drain(), 0, 'none';
+    ok PerlXS::Test::drop_queue(), 'what comes too late is refused';
+    ok !defined POSIX::dup($fd) && $! == POSIX::EBADF(), 'its descriptor is closed';
+    PerlXS::Test::queue(1 .. 3);
+    ok PerlXS::Test::drop_queue(), 'what is left is dropped';
 }
 
 done_testing;
