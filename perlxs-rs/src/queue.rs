@@ -24,7 +24,7 @@ type Job = Box<dyn FnOnce(Perl) -> Result<()> + Send>;
 ///     static QUEUE: RefCell<Option<Queue>> = const { RefCell::new(None) };
 /// }
 ///
-/// /// `count_to($n)`: a thread of Rust's counts, and `@main::heard` hears of it; returns the
+/// /// `count_to($n)`: a thread of Rust's counts, and `@Count::heard` hears of it; returns the
 /// /// descriptor to wait for.
 /// fn count_to(call: &Call<'_>) -> Result<Value> {
 ///     let n = call.arg(0).iv()?;
@@ -33,7 +33,7 @@ type Job = Box<dyn FnOnce(Perl) -> Result<()> + Send>;
 ///     QUEUE.with(|place| place.replace(Some(queue)));
 ///     std::thread::spawn(move || {
 ///         for i in 1..=n {
-///             remote.send(move |perl| perl.array(c"main::heard")?.push(i));
+///             remote.send(move |perl| perl.array(c"Count::heard")?.push(i));
 ///         }
 ///     });
 ///     Ok(fd.into())
@@ -48,10 +48,9 @@ type Job = Box<dyn FnOnce(Perl) -> Result<()> + Send>;
 /// }
 /// ```
 /// ```perl
-/// our @heard;
 /// my $fd = count_to(3);
 /// for (my $n = 0; $n < 3; ) { vec(my $set = '', $fd, 1) = 1; select $set, undef, undef, 10; $n += hear() }
-/// @heard;                         # 1, 2, 3
+/// @Count::heard;                  # 1, 2, 3
 /// hear();                       # 0
 /// ```
 #[derive(Debug)]
