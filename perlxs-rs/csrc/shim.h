@@ -299,8 +299,8 @@ int perlxs_array_pop(perlxs_interp *interp, SV *av, SV **out, SV **error);
 int perlxs_array_shift(perlxs_interp *interp, SV *av, SV **out, SV **error);
 int perlxs_array_exists(perlxs_interp *interp, SV *av, size_t i, size_t *out, SV **error);
 int perlxs_array_delete(perlxs_interp *interp, SV *av, size_t i, SV **out, SV **error);
-/* Puts copies of `n` values in the place of `len` elements from `i` on, as far as there are so many;
- * `*out` is an owned AV of these. */
+/* Puts copies of `n` values in the place of `len` elements from `i` on, as far as there are so
+ * many; `*out` is an owned AV of these. */
 int perlxs_array_splice(perlxs_interp *interp, SV *av, size_t i, size_t len, SV *const *values,
                         size_t n, SV **out, SV **error);
 

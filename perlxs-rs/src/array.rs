@@ -168,8 +168,8 @@ impl Array {
         self.splice(0, 0, [value]).map(drop)
     }
 
-    /// Puts copies of these values in the place of `len` elements from `i` on, or of as many as there
-    /// are, and returns those. With an `i` beyond the end it appends (perlfunc: `splice`).
+    /// Puts copies of these values in the place of `len` elements from `i` on, or of as many as
+    /// there are, and returns those. With an `i` beyond the end it appends (perlfunc: `splice`).
     ///
     /// ```
     /// # use perlxs::*;

@@ -174,8 +174,8 @@ impl Perl {
         Ok(result.expect("a result"))
     }
 
-    /// Warns, as perl's `warn` does: by `$SIG{__WARN__}` if there is one; with the place of the call
-    /// if the text does not end in a newline (perlapi: `warn_sv`).
+    /// Warns, as perl's `warn` does: by `$SIG{__WARN__}` if there is one; with the place of the
+    /// call if the text does not end in a newline (perlapi: `warn_sv`).
     ///
     /// Returns `Err` if that handler dies or exits.
     ///
@@ -206,8 +206,8 @@ impl Perl {
         self.warning(None, text)
     }
 
-    /// As [`warn`](Perl::warn), if the caller's code has warnings of this category, one of perl's own
-    /// (warnings; perlapi: `ck_warner`).
+    /// As [`warn`](Perl::warn), if the caller's code has warnings of this category, one of perl's
+    /// own (warnings; perlapi: `ck_warner`).
     ///
     /// Returns `Err` also if they are fatal there, or if perl has no such category.
     ///

@@ -10,11 +10,11 @@ use crate::{Perl, Result};
 
 type Job = Box<dyn FnOnce(Perl) -> Result<()> + Send>;
 
-/// What other threads want done by the interpreter's: nothing of perl's may be touched by any other.
+/// What other threads want done by the interpreter's: no other may touch anything of perl's.
 ///
-/// They send closures to its [`Remote`], which the interpreter's thread runs, in their order, when it
-/// calls [`drain`](Queue::drain). Its descriptor is readable while there are any: an event loop waits
-/// for that. What has not been run when the queue is dropped is dropped.
+/// They send closures to its [`Remote`], which the interpreter's thread runs, in their order, when
+/// it calls [`drain`](Queue::drain). Its descriptor is readable while there are any: an event loop
+/// waits for that. What has not been run when the queue is dropped is dropped.
 ///
 /// ```
 /// # use perlxs::*;
@@ -49,7 +49,7 @@ type Job = Box<dyn FnOnce(Perl) -> Result<()> + Send>;
 /// ```
 /// ```perl
 /// my $fd = count_to(3);
-/// for (my $n = 0; $n < 3; ) { vec(my $set = '', $fd, 1) = 1; select $set, undef, undef, 10; $n += hear() }
+/// for (my $n = 0; $n < 3; $n += hear()) { vec(my $set, $fd, 1) = 1; select $set, undef, undef, 9 }
 /// @Count::heard;                  # 1, 2, 3
 /// hear();                       # 0
 /// ```
@@ -151,8 +151,8 @@ impl AsRawFd for Queue {
 }
 
 impl Remote {
-    /// Hands over what the interpreter's thread is to do. Returns whether there is still a queue for
-    /// it.
+    /// Hands over what the interpreter's thread is to do. Returns whether there is still a queue
+    /// for it.
     ///
     /// Example: [`Queue`].
     pub fn send(&self, job: impl FnOnce(Perl) -> Result<()> + Send + 'static) -> bool {
