@@ -166,3 +166,64 @@ int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payloa
     }
     return S_guard(aTHX_ S_object_payload, &o, error);
 }
+
+/* What is hung on any scalar. The magic counts as one that acts, or a `my` variable would keep it
+ * from one run of its scope to the next (scope.c, SAVEt_CLEARSV). */
+static int S_attached_clear(pTHX_ SV *sv, MAGIC *mg)
+{
+    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_VAR(sv);
+    PERL_UNUSED_VAR(mg);
+    return 0;
+}
+
+static const MGVTBL S_attached = {NULL, NULL, NULL, S_attached_clear, S_payload_free, NULL,
+                                  S_payload_dup, S_payload_local};
+
+struct attach {
+    SV *sv;
+    perlxs_payload *payload;
+    MAGIC *mg;
+};
+
+static void S_attach(pTHX_ void *arg)
+{
+    struct attach *const a = (struct attach *)arg;
+    MAGIC *mg;
+
+    if (SvREADONLY(a->sv) || isGV_with_GP(a->sv))
+        croak("a value can only be attached to a variable");
+    mg = sv_magicext(a->sv, NULL, PERL_MAGIC_ext, &S_attached, NULL, 0);
+    mg->mg_ptr = (char *)a->payload;
+    mg->mg_flags |= MGf_DUP | MGf_LOCAL;
+    a->mg = mg;
+}
+
+int perlxs_attach(perlxs_interp *interp, SV *sv, perlxs_payload *payload, SV **error)
+{
+    dINTERP;
+    struct attach a;
+    int status;
+
+    a.sv = sv;
+    a.payload = payload;
+    a.mg = NULL;
+    status = S_guard(aTHX_ S_attach, &a, error);
+    /* a destructor that exited when all was done */
+    if (status != PERLXS_OK && a.mg)
+        a.mg->mg_ptr = NULL;
+    return status;
+}
+
+perlxs_payload *perlxs_attached(perlxs_interp *interp, SV *sv, size_t i)
+{
+    const MAGIC *mg;
+
+    PERL_UNUSED_ARG(interp);
+    if (SvTYPE(sv) < SVt_PVMG)
+        return NULL;
+    for (mg = SvMAGIC(sv); mg; mg = mg->mg_moremagic)
+        if (mg->mg_virtual == &S_attached && mg->mg_ptr && i-- == 0)
+            return (perlxs_payload *)mg->mg_ptr;
+    return NULL;
+}

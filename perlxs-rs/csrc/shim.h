@@ -355,6 +355,11 @@ int perlxs_object_new(perlxs_interp *interp, SV *class_name, perlxs_payload *pay
 int perlxs_object_payload(perlxs_interp *interp, SV *sv, SV **out, perlxs_payload **payload,
                           SV **error);
 
+/* Hangs the payload on a scalar, which owns it then. If that dies, it is still the caller's. */
+int perlxs_attach(perlxs_interp *interp, SV *sv, perlxs_payload *payload, SV **error);
+/* The `i`th that has been hung on it; NULL if there are not so many, or in another thread. */
+perlxs_payload *perlxs_attached(perlxs_interp *interp, SV *sv, size_t i);
+
 /* ---- closure ---- */
 
 /* A new anonymous XSUB, an owned CV: it owns the payload, of which `xsub` is a part, and drops it

@@ -87,6 +87,34 @@ impl Array {
         Array::from_av(Scalar::list(perl, values.into_iter().map(Into::into)))
     }
 
+    /// As [`of`](Array::of), of what may fail: the first error is what this returns, and the array
+    /// is dropped.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// /// `numbers($text)`: those that are in it.
+    /// fn numbers(call: &Call<'_>) -> Result<Value> {
+    ///     let text = call.arg(0).text()?.unwrap_or_default();
+    ///     let numbers = text.split_whitespace().map(|word| word.parse::<i64>());
+    ///     Ok((&Array::try_of(call.perl(), numbers)?).into())
+    /// }
+    /// ```
+    /// ```perl
+    /// numbers('7 -1');                # [7, -1]
+    /// numbers('7 x 1');               # dies: invalid digit found in string
+    /// ```
+    pub fn try_of<V: Into<Value>, E>(
+        perl: Perl,
+        values: impl IntoIterator<Item = Result<V, E>>,
+    ) -> Result<Self, E> {
+        let mut failed = None;
+        let values = values
+            .into_iter()
+            .map_while(|value| kept(value, &mut failed));
+        let array = Array::of(perl, values);
+        failed.map_or(Ok(array), Err)
+    }
+
     /// The number of elements.
     ///
     /// Example: [`Array`].
@@ -314,6 +342,11 @@ impl Array {
     pub fn elements(&self) -> Result<Vec<Scalar>> {
         collect(&self.av, ffi::ITEMS_ARRAY)
     }
+}
+
+/// The value; an error is kept aside.
+pub(crate) fn kept<T, E>(result: Result<T, E>, failed: &mut Option<E>) -> Option<T> {
+    result.map_err(|error| *failed = Some(error)).ok()
 }
 
 /// How many elements of an array come at a time.

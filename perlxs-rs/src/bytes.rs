@@ -128,6 +128,16 @@ impl Scalar {
     ///
     /// Example: [`Scalar::borrow_bytes`].
     pub fn borrow_text(&self) -> Result<Option<Text<'_>>> {
+        self.lent_text()
+    }
+
+    /// The string as bytes: what lends it keeps it, whatever becomes of the scalar.
+    pub(crate) fn lent_bytes<'a>(&self) -> Result<Option<Bytes<'a>>> {
+        self.borrow(ffi::STRING_BYTES)
+    }
+
+    /// The same as text.
+    pub(crate) fn lent_text<'a>(&self) -> Result<Option<Text<'a>>> {
         let bytes = self.borrow(ffi::STRING_UTF8)?;
         Ok(bytes.map(|bytes| match std::str::from_utf8(&bytes) {
             Ok(_) => Text(TextOf::Perl(bytes)),

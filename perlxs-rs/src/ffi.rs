@@ -597,6 +597,13 @@ unsafe extern "C" {
         payload: *mut *mut Payload,
         error: *mut *mut Sv,
     ) -> c_int;
+    pub fn perlxs_attach(
+        interp: *mut Interp,
+        sv: *mut Sv,
+        payload: *mut Payload,
+        error: *mut *mut Sv,
+    ) -> c_int;
+    pub fn perlxs_attached(interp: *mut Interp, sv: *mut Sv, i: usize) -> *mut Payload;
 }
 
 // ---- closure ----

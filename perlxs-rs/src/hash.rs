@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use std::{ptr, slice};
 
 use crate::aggregate::{clear, collect, entries};
+use crate::array::kept;
 use crate::guard::contained;
 use crate::scalar::{CHUNK, in_chunks};
 use crate::{Arg, Perl, Result, Scalar, Value, ffi};
@@ -96,7 +97,7 @@ impl Hash {
     /// If a key has 2 to the 31st bytes or more: no hash of perl's has one.
     ///
     /// Example: [`struct@Hash`].
-    pub fn of<K: AsRef<str>, V: Into<Value>>(
+    pub fn of<K: AsKey, V: Into<Value>>(
         perl: Perl,
         entries: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
@@ -105,15 +106,15 @@ impl Hash {
         let mut raw = [const { MaybeUninit::<ffi::Entry>::uninit() }; CHUNK];
         in_chunks(entries, |chunk: &mut [(K, Value)]| {
             for (raw, (key, value)) in raw.iter_mut().zip(&mut *chunk) {
-                let key = key.as_ref();
+                let Key { bytes, is_utf8 } = key.as_key();
                 assert!(
-                    i32::try_from(key.len()).is_ok(),
+                    i32::try_from(bytes.len()).is_ok(),
                     "a key below 2 to the 31st bytes"
                 );
                 raw.write(ffi::Entry {
-                    key: key.as_ptr().cast(),
-                    len: key.len(),
-                    utf8: c_int::from(!key.is_ascii()),
+                    key: bytes.as_ptr().cast(),
+                    len: bytes.len(),
+                    utf8: c_int::from(is_utf8),
                     value: value.raw(perl),
                 });
             }
@@ -123,6 +124,25 @@ impl Hash {
             unsafe { ffi::perlxs_hash_append(perl.raw(), hash.hv.raw(), p, len) }
         });
         hash
+    }
+
+    /// As [`of`](Hash::of), of what may fail: the first error is what this returns, and the hash is
+    /// dropped.
+    ///
+    /// Example: [`AsKey`].
+    ///
+    /// # Panics
+    /// As [`of`](Hash::of).
+    pub fn try_of<K: AsKey, V: Into<Value>, E>(
+        perl: Perl,
+        entries: impl IntoIterator<Item = Result<(K, V), E>>,
+    ) -> Result<Self, E> {
+        let mut failed = None;
+        let entries = entries
+            .into_iter()
+            .map_while(|entry| kept(entry, &mut failed));
+        let hash = Hash::of(perl, entries);
+        failed.map_or(Ok(hash), Err)
     }
 
     /// Each key and value in turn; the values are not copies.
@@ -323,6 +343,88 @@ impl<'a> Key<'a> {
             _ if self.is_utf8 => String::from_utf8_lossy(self.bytes),
             _ => Cow::Owned(self.bytes.iter().map(|&b| char::from(b)).collect()),
         }
+    }
+}
+
+/// What can be the key of a new hash: a string of characters or of bytes, or a key of another.
+///
+/// ```
+/// # use perlxs::*;
+/// /// `fields($bytes)`: of `name=value;...`, keys and values of bytes.
+/// fn fields(call: &Call<'_>) -> Result<Value> {
+///     let bytes = call.arg(0).bytes()?.unwrap_or_default();
+///     let fields = bytes.split(|&b| b == b';').map(|field| {
+///         let mut parts = field.splitn(2, |&b| b == b'=');
+///         match (parts.next(), parts.next()) {
+///             (Some(name), Some(value)) => Ok((name, value)),
+///             _ => Err(Error::croak("a field without =")),
+///         }
+///     });
+///     Ok((&Hash::try_of(call.perl(), fields)?).into())
+/// }
+/// ```
+/// ```perl
+/// fields("a=1;\xe9=2");           # { a => 1, "\xe9" => 2 }
+/// fields('a=1;b');                # dies: a field without =
+/// ```
+pub trait AsKey {
+    /// The key.
+    ///
+    /// Example: [`AsKey`].
+    fn as_key(&self) -> Key<'_>;
+}
+
+impl AsKey for str {
+    fn as_key(&self) -> Key<'_> {
+        Key {
+            bytes: self.as_bytes(),
+            is_utf8: !self.is_ascii(),
+        }
+    }
+}
+
+impl AsKey for [u8] {
+    fn as_key(&self) -> Key<'_> {
+        Key {
+            bytes: self,
+            is_utf8: false,
+        }
+    }
+}
+
+impl<T: AsKey + ?Sized> AsKey for &T {
+    fn as_key(&self) -> Key<'_> {
+        (**self).as_key()
+    }
+}
+
+impl AsKey for String {
+    fn as_key(&self) -> Key<'_> {
+        self.as_str().as_key()
+    }
+}
+
+impl AsKey for Cow<'_, str> {
+    fn as_key(&self) -> Key<'_> {
+        (**self).as_key()
+    }
+}
+
+impl AsKey for Vec<u8> {
+    fn as_key(&self) -> Key<'_> {
+        self.as_slice().as_key()
+    }
+}
+
+impl<const N: usize> AsKey for [u8; N] {
+    fn as_key(&self) -> Key<'_> {
+        self.as_slice().as_key()
+    }
+}
+
+impl AsKey for Key<'_> {
+    fn as_key(&self) -> Key<'_> {
+        *self
     }
 }
 

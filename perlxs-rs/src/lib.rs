@@ -85,7 +85,7 @@ pub use copy::MainEnd;
 pub use error::{Error, Result};
 #[cfg(feature = "process")]
 pub use guest::Shared;
-pub use hash::{Entries, Hash, Key};
+pub use hash::{AsKey, Entries, Hash, Key};
 pub use interp::Perl;
 pub use module::Module;
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
-use crate::guard::{drop_panic, panic_text};
+use crate::guard::{contained, drop_panic, panic_text};
 use crate::{Error, Perl, Result, Scalar, Value, ffi};
 
 /// What the shim hangs on an object.
@@ -139,6 +139,90 @@ impl<T: Send + 'static> Object<T> {
             referent,
             value: NonNull::from(&mut payload.value),
         })
+    }
+}
+
+impl Scalar {
+    /// Hangs a value on this scalar, whatever it holds: the scalar owns it, and drops it when perl
+    /// frees the scalar (perlguts: "Magic Virtual Tables", `PERL_MAGIC_ext`). A scalar can have one
+    /// of each type. A copy of the scalar has none, nor has one in a new thread of perl's.
+    ///
+    /// Returns `Err`, and drops the value, if the scalar is read-only or a glob, or has one of this
+    /// type.
+    ///
+    /// ```
+    /// # use perlxs::*;
+    /// # use std::cell::Cell;
+    /// struct Seen(Cell<u64>);
+    ///
+    /// /// `seen($variable)`: how often it has been seen before.
+    /// fn seen(call: &Call<'_>) -> Result<Value> {
+    ///     let sv = call.arg(0);
+    ///     if sv.attached::<Seen>().is_none() {
+    ///         sv.attach(Seen(Cell::new(0)))?;
+    ///     }
+    ///     let seen = sv.attached::<Seen>().ok_or_else(|| Error::croak("nothing attached"))?;
+    ///     seen.0.set(seen.0.get() + 1);
+    ///     Ok((seen.0.get() - 1).into())
+    /// }
+    /// ```
+    /// ```perl
+    /// my ($x, $y) = (1, 2);
+    /// seen($x); seen($x);
+    /// $x = 'another value';
+    /// seen($x);                       # 2
+    /// seen($y);                       # 0
+    /// seen(my $copy = $x);            # 0
+    /// seen('constant');               # dies: a value can only be attached to a variable
+    /// ```
+    pub fn attach<T: Send + 'static>(&self, value: T) -> Result<()> {
+        let perl = self.perl();
+        if self.attached::<T>().is_some() {
+            let what = type_name::<T>();
+            return Err(Error::croak(format!("this scalar has a {what} already")));
+        }
+        let mut payload = Box::new(Payload {
+            head: Head {
+                raw: ffi::Payload {
+                    drop: drop_payload::<T>,
+                },
+                type_id: TypeId::of::<T>(),
+            },
+            value,
+        });
+        let raw = (&raw mut *payload).cast();
+        contained(perl, |error| {
+            // SAFETY: a live scalar of this interpreter; the payload is on the heap.
+            unsafe { ffi::perlxs_attach(perl.raw(), self.raw(), raw, error) }
+        })?;
+        // perl owns it now
+        Box::leak(payload);
+        Ok(())
+    }
+
+    /// The value of this type that [`attach`](Scalar::attach) has hung on this scalar. As long as
+    /// this is held, the scalar is, and so the value.
+    ///
+    /// Example: [`Scalar::attach`].
+    pub fn attached<T: Send + 'static>(&self) -> Option<Object<T>> {
+        for i in 0.. {
+            // SAFETY: a live scalar of this interpreter.
+            let payload = unsafe { ffi::perlxs_attached(self.perl().raw(), self.raw(), i) };
+            if payload.is_null() {
+                break;
+            }
+            // SAFETY: what `attach` has made, alive with its scalar, which the object keeps.
+            unsafe {
+                if (*payload.cast::<Head>()).type_id == TypeId::of::<T>() {
+                    let value = &raw mut (*payload.cast::<Payload<T>>()).value;
+                    return Some(Object {
+                        referent: self.clone(),
+                        value: NonNull::new_unchecked(value),
+                    });
+                }
+            }
+        }
+        None
     }
 }
 

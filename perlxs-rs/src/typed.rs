@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::class::{Borrow, Class};
 use crate::error::from_any;
-use crate::{Array, Call, Code, Context, Error, Hash, Number, Object, Perl, Result, Scalar, Value};
+use crate::{
+    Array, Bytes, Call, Code, Context, Error, Hash, Number, Object, Perl, Result, Scalar, Text,
+    Value,
+};
 
 /// What an argument, or a part of it, is called in a message: `b`, `numbers[3]`, `options{level}`.
 ///
@@ -841,7 +844,32 @@ macro_rules! lent {
     )*};
 }
 
-lent! { str: String, [u8]: Vec<u8>, Path: PathBuf, Scalar: Scalar }
+lent! { Path: PathBuf, Scalar: Scalar }
+
+/// Strings are lent by perl, without a copy.
+macro_rules! lent_string {
+    ($($type:ty: $held:ident $what:literal $read:ident),*) => {$(
+        impl<'a, 'c> Parameter<'a, 'c, Lent> for &'a $type {
+            const TAKES: Takes = Takes::One;
+            type Held = $held<'c>;
+
+            #[inline]
+            fn hold(arguments: &mut Arguments<'c>, name: &str) -> Result<Self::Held> {
+                arguments.read(|sv| string(sv, &Name::new(name), $what, sv.$read()?))
+            }
+
+            #[inline]
+            fn lend(held: &'a mut Self::Held) -> Self {
+                held
+            }
+        }
+    )*};
+}
+
+lent_string! {
+    str: Text "a string" lent_text,
+    [u8]: Bytes "a string of bytes" lent_bytes
+}
 
 impl<'a, 'c, T: Class> Parameter<'a, 'c, Lent> for &'a T {
     const TAKES: Takes = Takes::One;

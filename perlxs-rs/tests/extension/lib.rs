@@ -552,6 +552,7 @@ xsubs! {
     QUEUE c"PerlXS::Test::queue" (c"...", 0, None) data::queue;
     DRAIN c"PerlXS::Test::drain" (c"", 0, Some(0)) data::drain;
     DROP_QUEUE c"PerlXS::Test::drop_queue" (c"", 0, Some(0)) data::drop_queue;
+    ATTACHED c"PerlXS::Test::attached" (c"sv, what, code = undef", 2, Some(3)) objects::attached;
     BORROWED c"PerlXS::Test::borrowed" (c"string, how, other, code", 4, Some(4)) data::borrowed;
     OPTIONAL c"PerlXS::Test::optional" (c"first, second, ...", 1, None) data::optional;
     OBJECT_NEW c"PerlXS::Test::Counter::new" (c"class, ...", 1, Some(3)) objects::new;

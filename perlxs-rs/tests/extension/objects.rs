@@ -14,6 +14,33 @@ struct Counter {
     _counted: Counted,
 }
 
+/// `attached($sv, $what)`: hangs a counter on it, `new`, or another type, `other`; counts, `add`.
+pub fn attached(call: &Call<'_>) -> Result<Value> {
+    let sv = call.arg(0);
+    match call.arg(1).pv()?.as_str() {
+        "new" => sv.attach(Counter {
+            count: Cell::new(0),
+            _counted: Counted::new(),
+        })?,
+        "other" => sv.attach(Other)?,
+        "bad" => sv.attach(Bad(Counted::new()))?,
+        "has other" => return Ok(sv.attached::<Other>().is_some().into()),
+        _ => {
+            let Some(counter) = sv.attached::<Counter>() else {
+                return Ok(Value::Undef);
+            };
+            counter.count.set(counter.count.get() + 1);
+            if let Some(code) = call.get(2) {
+                code.code()?
+                    .ok_or_else(|| Error::croak("no code"))?
+                    .call(&[])?;
+            }
+            return Ok(counter.count.get().into());
+        }
+    }
+    Ok(().into())
+}
+
 /// Another type.
 struct Other;
 

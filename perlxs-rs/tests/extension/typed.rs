@@ -73,6 +73,11 @@ perlxs::xsubs! {
         format!("Hello, {name}{mark}")
     }
 
+    fn kept(text: &str, bytes: &[u8], code: Code) -> Result<(String, Vec<u8>)> {
+        code.call(&[])?;
+        Ok((text.into(), bytes.into()))
+    }
+
     fn text_len(text: Option<&str>) -> Option<usize> {
         text.map(str::len)
     }

@@ -261,6 +261,51 @@ OUT
     is drops { undef $object }, 1, 'it is dropped once';
 }
 
+# ---- a value on any scalar ----
+
+sub attached { return PerlXS::Test::attached(@_ > 2 ? ($_[0], @_[ 1, 2 ]) : ($_[0], $_[1])) }
+{
+    my ($x, $y) = (1, 'two');
+    is attached($x, 'add'), undef, 'nothing is attached';
+    attached($x, 'new');
+    is attached($x, 'add'), 1, 'a value on a scalar';
+    $x = [3];
+    is attached($x, 'add'), 2, 'whatever it holds';
+    is attached(my $copy = $x, 'add'), undef, 'a copy has none';
+    is attached($y, 'add'), undef, 'nor has another';
+    ok !attached($x, 'has other'), 'of another type';
+    attached($x, 'other');
+    ok attached($x, 'has other'), 'it can have one, too';
+    is attached($x, 'add'), 3, 'beside the first';
+    is drops { ok !eval { attached($x, 'new'); 1 } && $@ =~ /^this scalar has a \S*Counter already at /, 'but one of a type' }, 1, 'the other is dropped';
+    is attached($x, 'add'), 4, 'the first is not';
+    is drops { undef $x; $x = 5 }, 0, 'undef keeps it';
+    is drops { for my $turn (1, 2) { my $z = 1; is attached($z, 'add'), undef, 'a new run of a scope'; attached($z, 'new') } }, 2, 'each is dropped at the end of the scope';
+    my $element = { a => 1 };
+    attached($element->{a}, 'new');
+    is drops { delete $element->{a} }, 1, 'with the element of a hash';
+    our %global = (a => 1);
+    attached($global{a}, 'new');
+    is drops { local $global{a} = 2; is attached($global{a}, 'add'), undef, 'a local one has none'; }, 0, 'which ends';
+    is attached($global{a}, 'add'), 1, 'what was there has';
+    my @list = (1);
+    attached($list[0], 'new');
+    is drops { is attached($list[0], 'add', sub { @list = () }), 1, 'a scalar that is freed meanwhile' }, 1, 'is dropped afterwards';
+    for my $constant (\'text', \undef, \1) {
+        is drops { ok !eval { attached($$constant, 'new'); 1 } && $@ =~ /^a value can only be attached to a variable at /, 'no variable' }, 1, 'it is dropped';
+    }
+    is drops { ok !eval { attached(*STDOUT, 'new'); 1 }, 'a glob' }, 1, 'likewise';
+    is leaks { my $z = 1; attached($z, 'new'); attached($z, 'add') }, 0, 'no scalar is left behind';
+}
+SKIP: {
+    skip 'this perl has no threads', 1 if !$Config{useithreads};
+    require threads;
+    my $x = 1;
+    attached($x, 'new');
+    is(threads->create(sub { attached($x, 'add') // 'none' })->join, 'none', 'a new thread has none');
+    is drops { undef $x; attached($x, 'add') }, 0, 'and drops none';
+}
+
 # ---- leaks ----
 
 is leaks { my $o = new(); $o->add(1); $o->me; $o->with(sub { 1 }) }, 0, 'objects';

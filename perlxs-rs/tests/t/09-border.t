@@ -254,6 +254,14 @@ my %ways = (
         '"" of the class'        => sub { PerlXS::Test::blessed_into([], Over->by($_[0])) },
     },
     perlxs_sv_weaken => { 'quiet the last reference' => sub { my $ref = Destroy->by($_[0]); PerlXS::Test::weakened($ref) } },
+    perlxs_attach => {
+        'quiet a drop that panics' => sub {
+            my $leave = $_[0];
+            local $SIG{__WARN__} = sub { $SIG{__WARN__} = 'IGNORE'; $leave->() };
+            { my $x = 1; PerlXS::Test::attached($x, 'bad') }
+            1;
+        },
+    },
     perlxs_hash_get => {
         'FETCH'         => sub { my ($x) = hash(tied_hash($_[0], 'FETCH'), 'a', 'get'); my $y = "$x" },
         '"" of the key' => sub { hash({}, Over->by($_[0]), 'get') },
@@ -320,7 +328,7 @@ my %others = (
         perlxs_hash_new)),
     (map { $_ => 'looks at what is there' }
         qw(perlxs_call_context perlxs_sv_is_undef_constant perlxs_sv_is_stringless perlxs_sv_count perlxs_depths perlxs_interp_of perlxs_call_signal_mask perlxs_av_len perlxs_av_get
-        perlxs_sv_referent perlxs_signal_number perlxs_shared_tid perlxs_shared_is_nested)),
+        perlxs_sv_referent perlxs_attached perlxs_signal_number perlxs_shared_tid perlxs_shared_is_nested)),
     (map { $_ => 'counts a reference, or stores one in what nobody else has' } qw(perlxs_sv_inc perlxs_array_append perlxs_closure_new perlxs_hash_append perlxs_call_return_string perlxs_give_back perlxs_array_numbers perlxs_array_integers perlxs_array_elements)),
     (map { $_ => "changes this process's signals, or locks" } qw(perlxs_call_block_signals perlxs_before_exec perlxs_fork perlxs_fork_lock perlxs_fork_unlock perlxs_forget_signals)),
     perlxs_sv_describe   => 'asks no magic; no warning of the formatting is known, and it is guarded',

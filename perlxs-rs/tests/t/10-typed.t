@@ -15,6 +15,26 @@ my $package = 'PerlXS::Test::Typed';
 sub call { no strict 'refs'; my $name = shift; return &{"${package}::$name"}(@_) }
 sub dies { my ($name, @args) = @_; return eval { call($name, @args); 1 } ? 'lives' : $@ =~ s/ at \S+ line \d+\.\n\z//r }
 
+# ---- strings are lent ----
+
+{
+    my ($text, $bytes) = ("\xe9" . 'x' x 100, 'y' x 100);
+    my @before = ($text, $bytes);
+    is_deeply [ call('kept', $text, $bytes, sub { $text = 'z' x 1000; undef $bytes; substr $_, 0, 1, 'q' for @_; 1 }) ], \@before, 'strings that the caller changes meanwhile';
+    is_deeply [ $text, $bytes ], [ 'z' x 1000, undef ], 'have changed there';
+    utf8::upgrade(my $wide = "\xe9\xea");
+    is_deeply [ call('kept', 17, $wide, sub { $wide = ''; 1 }) ], [ 17, "\xe9\xea" ], 'a number, and bytes that perl has as UTF-8';
+    is dies('kept', [], '', sub { }), 'text must be a string, not a reference to an ARRAY', 'a reference';
+    is dies('kept', '', "\x{20ac}", sub { }), 'Wide character in a string of bytes', 'no bytes';
+    my $peak = sub { open my $fh, '<', '/proc/self/status' or die $!; return (map { /^VmPeak:\s+(\d+)/ } <$fh>)[0] };
+    open my $zero, '<', '/dev/zero' or die $!;
+    my $large;
+    sysread $zero, $large, 50_000_000;
+    my $before = $peak->();
+    is call('text_len', $large), 50_000_000, 'a long string';
+    cmp_ok $peak->() - $before, '<', 10_000, 'of which there is no copy';
+}
+
 # ---- what comes in goes out ----
 
 my %lives = (

@@ -267,8 +267,7 @@ fn take_bytes<'a>(input: &mut &'a [u8], bytes: usize) -> Result<&'a [u8]> {
 }
 
 fn decode_array(perl: Perl, input: &mut &[u8], len: u64) -> Result<Value> {
-    let elements: Result<Vec<_>> = (0..len).map(|_| decode(perl, input)).collect();
-    Ok((&Array::of(perl, elements?)).into())
+    Ok(Array::try_of(perl, (0..len).map(|_| decode(perl, input)))?.into())
 }
 
 fn decode_hash(perl: Perl, input: &mut &[u8], len: u64) -> Result<Value> {
@@ -277,11 +276,9 @@ fn decode_hash(perl: Perl, input: &mut &[u8], len: u64) -> Result<Value> {
             tag @ 0xc4..=0xc6 => take_bytes(input, 1 << (tag - 0xc4))?,
             _ => return Err(broken()),
         };
-        let key = std::str::from_utf8(key).map_err(|_| broken())?;
         Ok((key, decode(perl, input)?))
     };
-    let entries: Result<Vec<_>> = (0..len).map(entry).collect();
-    Ok((&Hash::of(perl, entries?)).into())
+    Ok(Hash::try_of(perl, (0..len).map(entry))?.into())
 }
 
 fn decode(perl: Perl, input: &mut &[u8]) -> Result<Value> {
