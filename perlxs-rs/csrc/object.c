@@ -10,14 +10,15 @@ static void S_warn_of_drop(pTHX_ void *text)
 static int S_payload_free(pTHX_ SV *sv, MAGIC *mg)
 {
     perlxs_payload *const payload = (perlxs_payload *)mg->mg_ptr;
-    perlxs_interp *const interp = S_SLOT; /* its perl may be at its end */
     const int err = errno;
+    perlxs_interp *interp;
     perlxs_call call;
     SV *panic;
 
     PERL_UNUSED_VAR(sv);
     if (!payload)
         return 0;
+    interp = payload->interp; /* its perl may be at its end */
     mg->mg_ptr = NULL;
     S_begin_call(interp, &call, NULL, 0);
     panic = payload->drop(interp, payload);

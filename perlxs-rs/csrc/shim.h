@@ -344,6 +344,7 @@ int perlxs_hash_delete(perlxs_interp *interp, SV *hv, SV *key, SV **out, SV **er
 /* What an object owns. `drop` frees it; the text of a panic, if there was one, is owned. */
 typedef struct perlxs_payload {
     SV *(*drop)(perlxs_interp *interp, struct perlxs_payload *payload);
+    perlxs_interp *interp; /* its owner's: perl's slot for that is gone before the last scalars */
 } perlxs_payload;
 
 /* `*out`: a new hash, an owned one, blessed into the class; it owns the payload then, and drops it

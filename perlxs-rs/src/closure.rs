@@ -87,6 +87,7 @@ impl Code {
         let closure = Box::into_raw(Box::new(Closure {
             payload: ffi::Payload {
                 drop: drop_closure::<F>,
+                interp: perl.raw(),
             },
             xsub: ffi::Xsub {
                 name: ptr::null(),

@@ -580,6 +580,7 @@ unsafe extern "C" {
 #[repr(C)]
 pub struct Payload {
     pub drop: unsafe extern "C" fn(*mut Interp, *mut Payload) -> *mut Sv,
+    pub interp: *mut Interp,
 }
 
 unsafe extern "C" {

@@ -122,6 +122,7 @@ impl<T: Send + 'static> Object<T> {
             head: Head {
                 raw: ffi::Payload {
                     drop: drop_payload::<T>,
+                    interp: perl.raw(),
                 },
                 type_id: TypeId::of::<T>(),
             },
@@ -185,6 +186,7 @@ impl Scalar {
             head: Head {
                 raw: ffi::Payload {
                     drop: drop_payload::<T>,
+                    interp: perl.raw(),
                 },
                 type_id: TypeId::of::<T>(),
             },

@@ -303,7 +303,8 @@ SKIP: {
     my $x = 1;
     attached($x, 'new');
     is(threads->create(sub { attached($x, 'add') // 'none' })->join, 'none', 'a new thread has none');
-    is drops { undef $x; attached($x, 'add') }, 0, 'and drops none';
+    is drops { threads->create(sub { our $kept = 1; attached($kept, 'new'); return })->join }, 1, 'one that lives as long as its thread';
+    is drops { threads->create(sub { our $kept = new(); return })->join }, 1, 'as an object that does';
 }
 
 # ---- leaks ----

@@ -273,7 +273,9 @@ like(eval { call('adder', 1)->(1, 2, 3); 1 } // $@, qr/^Usage: CODE\(a, b = unde
 }
 
 SKIP: {
-    skip 'a perl without threads', 3 if !$Config{useithreads};
+    skip 'a perl without threads', 4 if !$Config{useithreads};
+    require threads;
+    is(drops { threads->create(sub { our $kept = call('closure', 8); return })->join }, 1, 'a closure that lives as long as its thread');
     my ($output, $status) = child_perl(<<'PERL');
 use threads;
 my $tally = PerlXS::Test::Typed::Tally->new(5);
