@@ -239,7 +239,7 @@ my %ways = (
     perlxs_array_splice => {
         'SPLICE'             => sub { array(tied_array($_[0], 'SPLICE'), 0, 'splice', 1) },
         'FETCH of a value'   => sub { array([ 1, 2 ], 0, 'splice', 1, ${ fetch($_[0]) }) },
-        'quiet what was there' => sub { my @array = Destroy->by($_[0]); array(\@array, 0, 'splice', 1, 2); @array = () },
+        'quiet a DESTROY of what was there' => sub { my @array = Destroy->by($_[0]); array(\@array, 0, 'splice', 1, 2); @array = () },
     },
     perlxs_eval => {
         'a program'              => sub { our $leave = $_[0]; PerlXS::Test::eval_text('$main::leave->()') },
